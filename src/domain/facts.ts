@@ -1,0 +1,106 @@
+/** Every fact that a node records: past tense, immutable, the only thing that changes its state. */
+import type { Base64Url, FileId, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
+import type { UserMeta } from '../protocol/meta.ts'
+
+/** [epoch, counter] of a presence event at its origin; inside the signed payload, so it orders and cannot be replayed. */
+export type PresenceSeq = readonly [epoch: number, counter: number]
+
+/** What a node did as a whole. Stream `node`. */
+export type NodeFact =
+  /** The log was taken over by this incarnation; sockets of the one before are gone. */
+  | { readonly type: 'node.started'; readonly server: ServerId; readonly epoch: number }
+  | { readonly type: 'node.stopped'; readonly why: string }
+
+/** Who belongs to the mesh and by which key. Stream `server:<id>`. */
+export type MembershipFact =
+  | {
+      readonly type: 'server.pinned'
+      readonly server: ServerId
+      readonly pubkey: PublicKeyText
+      readonly host: string
+      readonly port: number
+      /** The introducer that vouched, or the operator's own list. */
+      readonly vouchedBy: ServerId | 'operator'
+    }
+  | { readonly type: 'server.moved'; readonly server: ServerId; readonly host: string; readonly port: number }
+
+/** One peer link, whatever number of sockets carries it. Stream `link:<server_id>`. */
+export type LinkFact =
+  | { readonly type: 'link.dialled'; readonly server: ServerId; readonly url: string }
+  | { readonly type: 'link.failed'; readonly server: ServerId; readonly why: string }
+  | {
+      readonly type: 'link.linked'
+      readonly server: ServerId
+      readonly direction: 'dialled' | 'accepted'
+      /** The peer answered our challenge; false for a stock server at its pinned address. */
+      readonly proven: boolean
+      readonly caps: readonly string[]
+    }
+  | { readonly type: 'link.silent'; readonly server: ServerId }
+  | { readonly type: 'link.closed'; readonly server: ServerId; readonly why: string }
+
+/** One user attached here. Stream `session:<user_id>`. */
+export type SessionFact =
+  | {
+      readonly type: 'session.attached'
+      readonly user: UserId
+      readonly pubkey: PublicKeyText
+      readonly encPubkey?: PublicKeyText
+      readonly meta: UserMeta
+      readonly caps: readonly string[]
+      readonly proven: boolean
+      /** Names this attachment's USER_ADVERTISE. */
+      readonly seq: PresenceSeq
+    }
+  /** The socket is gone; the user is still listed until the grace time is over. */
+  | { readonly type: 'session.detached'; readonly user: UserId; readonly why: string }
+  /** The user left or did not return; names the USER_REMOVE. */
+  | { readonly type: 'session.ended'; readonly user: UserId; readonly why: string; readonly seq: PresenceSeq }
+
+/** Presence of users elsewhere, as their home signed it. Stream `user:<user_id>`. */
+export type PresenceFact =
+  | {
+      readonly type: 'user.advertised'
+      readonly user: UserId
+      readonly server: ServerId
+      readonly pubkey?: PublicKeyText
+      readonly encPubkey?: PublicKeyText
+      readonly meta: UserMeta
+      readonly caps: readonly string[]
+      /** Absent from an origin without sequences: then the digest alone stops a replay. */
+      readonly seq?: PresenceSeq
+      /** First 16 bytes of SHA-256 of the signature. */
+      readonly digest: Base64Url
+    }
+  | {
+      readonly type: 'user.removed'
+      readonly user: UserId
+      readonly server: ServerId
+      readonly seq?: PresenceSeq
+      readonly digest: Base64Url
+    }
+  /** Somebody advertised a pinned user under another key; not applied. Recorded once per key. */
+  | { readonly type: 'user.keyConflicted'; readonly user: UserId; readonly server: ServerId; readonly pubkey: PublicKeyText }
+
+/** One file on its way through this server. Stream `transfer:<file_id>/<sender>/<recipient>`. */
+export type TransferFact =
+  | {
+      readonly type: 'transfer.offered'
+      readonly file: FileId
+      readonly sender: UserId
+      readonly recipient: UserId
+      readonly size: number
+      readonly mode: 'dm' | 'public'
+    }
+  | { readonly type: 'transfer.began'; readonly file: FileId }
+  | { readonly type: 'transfer.ended'; readonly file: FileId; readonly chunks: number }
+  | { readonly type: 'transfer.failed'; readonly file: FileId; readonly why: string }
+
+/** Joining the mesh through the introducers. Stream `bootstrap`. */
+export type BootstrapFact =
+  | { readonly type: 'bootstrap.asked'; readonly introducer: string; readonly attempt: number }
+  | { readonly type: 'bootstrap.failed'; readonly introducer: string; readonly why: string }
+  | { readonly type: 'bootstrap.joined'; readonly introducer: ServerId }
+
+export type Fact = NodeFact | MembershipFact | LinkFact | SessionFact | PresenceFact | TransferFact | BootstrapFact
+export type FactType = Fact['type']
