@@ -22,6 +22,8 @@ export type MembershipFact =
       /** The introducer that vouched, or the operator's own list. */
       readonly vouchedBy: ServerId | 'operator'
     }
+  /** Pinned but never linked within the time that a newcomer has; its place is free again. */
+  | { readonly type: 'server.forgotten'; readonly server: ServerId }
   | { readonly type: 'server.moved'; readonly server: ServerId; readonly host: string; readonly port: number }
 
 /** One peer link, whatever number of sockets carries it. Stream `link:<server_id>`. */

@@ -1,0 +1,222 @@
+/** Who is where: users, the servers that claim them, and the one key that is pinned to each. */
+import type { PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
+import type { UserMeta } from '../protocol/meta.ts'
+import type { PresenceFact, PresenceSeq, SessionFact } from './facts.ts'
+import { compareSeq, isNews, newOriginOrder, type OriginOrder, remember } from './presence-order.ts'
+
+/** One server's word that a user is attached to it. */
+export interface Claim {
+  readonly server: ServerId
+  readonly seq: PresenceSeq | undefined
+  readonly meta: UserMeta
+  readonly caps: readonly string[]
+}
+
+/** A local user's session, as far as the directory cares. */
+export type LocalState = 'attached' | 'detached'
+
+export interface DirectoryUser {
+  readonly id: UserId
+  /** In order of arrival; the last one counts unless the user is attached here. */
+  readonly claims: readonly Claim[]
+  readonly local: LocalState | undefined
+}
+
+/** A key seen for a user; it stays when the user leaves, so that nobody else can take the id. */
+export interface PinnedUser {
+  readonly pubkey: PublicKeyText
+  readonly encPubkey: PublicKeyText | undefined
+  /** Answered our challenge once: from then on nobody attaches under this id without answering one. */
+  readonly proven: boolean
+}
+
+export interface Directory {
+  readonly self: ServerId | undefined
+  /** Online users, here and elsewhere. */
+  readonly users: ReadonlyMap<UserId, DirectoryUser>
+  readonly pins: ReadonlyMap<UserId, PinnedUser>
+  readonly origins: ReadonlyMap<ServerId, OriginOrder>
+  readonly usersOf: ReadonlyMap<ServerId, number>
+  /** `user key` pairs whose conflict was recorded, so that each is an alarm once. */
+  readonly conflicts: ReadonlySet<string>
+  /** Names this node's last presence event. */
+  readonly lastSeq: PresenceSeq
+}
+
+interface DirectoryDraft {
+  self: ServerId | undefined
+  users: Map<UserId, DirectoryUser>
+  pins: Map<UserId, PinnedUser>
+  origins: Map<ServerId, OriginOrder>
+  usersOf: Map<ServerId, number>
+  conflicts: Set<string>
+  lastSeq: PresenceSeq
+}
+
+/** Conflicts remembered; beyond it the oldest may alarm again. */
+const MAX_CONFLICTS = 4_096
+
+export const emptyDirectory = (): Directory => ({
+  self: undefined,
+  users: new Map(),
+  pins: new Map(),
+  origins: new Map(),
+  usersOf: new Map(),
+  conflicts: new Set(),
+  lastSeq: [0, 0],
+})
+
+/** Where a user's messages go: `local` while attached here, else the server that claimed them last (§10). */
+export const homeOf = (directory: Directory, user: UserId): ServerId | 'local' | undefined => {
+  const entry = directory.users.get(user)
+  if (entry === undefined) return undefined
+  if (entry.local === 'attached') return 'local'
+  const last = entry.claims.at(-1)
+  if (last === undefined) return undefined
+  return last.server === directory.self ? 'local' : last.server
+}
+
+/** The claim that counts: what is shown of a user. */
+export const claimOf = (directory: Directory, entry: DirectoryUser): Claim | undefined =>
+  entry.local === 'attached' ? entry.claims.find(claim => claim.server === directory.self) : entry.claims.at(-1)
+
+/** The sequence of this node's next presence event. */
+export const nextSeq = (directory: Directory): PresenceSeq => [directory.lastSeq[0], directory.lastSeq[1] + 1]
+
+/** A presence frame whose signature was verified with the key of its origin. */
+export interface PresenceCommand {
+  readonly fact: Exclude<PresenceFact, { readonly type: 'user.keyConflicted' }>
+  /** It came over the origin's own authenticated link. */
+  readonly direct: boolean
+  /** There is such a link, whether or not this came over it. */
+  readonly originLinked: boolean
+  readonly limits: { readonly usersPerServer: number; readonly pins: number }
+}
+
+/** What a verified presence frame changes; an empty list ends a gossip round. `why` says what stood against it, for counters. */
+export const decidePresence = (
+  { fact, direct, originLinked, limits }: PresenceCommand,
+  directory: Directory,
+): { readonly facts: readonly PresenceFact[]; readonly why?: string } => {
+  const nothing = (why: string) => ({ facts: [], why })
+  if (fact.server === directory.self) return nothing('own')
+  const order = directory.origins.get(fact.server) ?? newOriginOrder()
+  if (fact.seq === undefined) {
+    // without a sequence only the origin's own link says what is newest; a copy from elsewhere may be old
+    if (order.sequenced) return nothing('unsequenced')
+    if (!direct && originLinked) return nothing('relayed')
+  }
+  if (!isNews(order, fact.user, fact.seq, fact.digest)) return nothing('known')
+  const claimed = directory.users.get(fact.user)?.claims.find(claim => claim.server === fact.server)
+  if (fact.type === 'user.removed') {
+    // a removal that overtook its advertisement is remembered, or the advertisement would bring the user back
+    return claimed !== undefined || fact.seq !== undefined ? { facts: [fact] } : nothing('unknown_user')
+  }
+  const pinned = directory.pins.get(fact.user)
+  if (pinned !== undefined && fact.pubkey !== undefined && pinned.pubkey !== fact.pubkey) {
+    if (directory.conflicts.has(conflictKey(fact.user, fact.pubkey))) return nothing('key_conflict')
+    return { facts: [{ type: 'user.keyConflicted', user: fact.user, server: fact.server, pubkey: fact.pubkey }], why: 'key_conflict' }
+  }
+  if (claimed === undefined && (directory.usersOf.get(fact.server) ?? 0) >= limits.usersPerServer) return nothing('too_many_users')
+  if (pinned === undefined && directory.pins.size >= limits.pins) return nothing('too_many_users')
+  return { facts: [fact] }
+}
+
+/** Folds a session or presence fact, in place. */
+export const evolveDirectory = (directory: Directory, fact: SessionFact | PresenceFact): void => {
+  const draft = directory as DirectoryDraft
+  switch (fact.type) {
+    case 'session.attached': {
+      draft.lastSeq = laterSeq(draft.lastSeq, fact.seq)
+      pin(draft, fact.user, fact.pubkey, fact.encPubkey, fact.proven)
+      if (draft.self !== undefined) claim(draft, fact.user, { server: draft.self, seq: fact.seq, meta: fact.meta, caps: fact.caps })
+      setLocal(draft, fact.user, 'attached')
+      return
+    }
+    case 'session.detached':
+      setLocal(draft, fact.user, 'detached')
+      return
+    case 'session.ended':
+      draft.lastSeq = laterSeq(draft.lastSeq, fact.seq)
+      setLocal(draft, fact.user, undefined)
+      if (draft.self !== undefined) unclaim(draft, fact.user, draft.self)
+      return
+    case 'user.advertised':
+      remember(originOf(draft, fact.server), fact.user, fact.seq, fact.digest)
+      if (fact.pubkey !== undefined) pin(draft, fact.user, fact.pubkey, fact.encPubkey, false)
+      claim(draft, fact.user, { server: fact.server, seq: fact.seq, meta: fact.meta, caps: fact.caps })
+      return
+    case 'user.removed':
+      remember(originOf(draft, fact.server), fact.user, fact.seq, fact.digest)
+      unclaim(draft, fact.user, fact.server)
+      return
+    case 'user.keyConflicted':
+      draft.conflicts.add(conflictKey(fact.user, fact.pubkey))
+      if (draft.conflicts.size > MAX_CONFLICTS) draft.conflicts.delete(draft.conflicts.values().next().value as string)
+      return
+  }
+}
+
+/** A new incarnation: presence events are counted anew under its epoch, and no socket of the one before is left. */
+export const restartDirectory = (directory: Directory, self: ServerId, epoch: number): void => {
+  const draft = directory as DirectoryDraft
+  draft.self = self
+  draft.lastSeq = [epoch, 0]
+  for (const entry of draft.users.values()) if (entry.local === 'attached') setLocal(draft, entry.id, 'detached')
+}
+
+/** A server left the mesh for good: its users and what was remembered of it go. */
+export const forgetOrigin = (directory: Directory, server: ServerId): void => {
+  const draft = directory as DirectoryDraft
+  for (const entry of [...draft.users.values()]) unclaim(draft, entry.id, server)
+  draft.origins.delete(server)
+}
+
+const conflictKey = (user: UserId, pubkey: PublicKeyText): string => `${user} ${pubkey}`
+
+const laterSeq = (a: PresenceSeq, b: PresenceSeq): PresenceSeq => (compareSeq(a, b) < 0 ? b : a)
+
+const originOf = (draft: DirectoryDraft, server: ServerId): OriginOrder => {
+  const known = draft.origins.get(server)
+  if (known !== undefined) return known
+  const order = newOriginOrder()
+  draft.origins.set(server, order)
+  return order
+}
+
+const pin = (draft: DirectoryDraft, user: UserId, pubkey: PublicKeyText, encPubkey: PublicKeyText | undefined, proven: boolean): void => {
+  const known = draft.pins.get(user)
+  draft.pins.set(user, {
+    pubkey: known?.pubkey ?? pubkey,
+    encPubkey: encPubkey ?? known?.encPubkey,
+    proven: proven || (known?.proven ?? false),
+  })
+}
+
+const claim = (draft: DirectoryDraft, user: UserId, added: Claim): void => {
+  const entry = draft.users.get(user)
+  const others = entry?.claims.filter(({ server }) => server !== added.server) ?? []
+  if (others.length === (entry?.claims.length ?? 0)) count(draft, added.server, 1)
+  draft.users.set(user, { id: user, claims: [...others, added], local: entry?.local })
+}
+
+const unclaim = (draft: DirectoryDraft, user: UserId, server: ServerId): void => {
+  const entry = draft.users.get(user)
+  if (entry === undefined) return
+  const claims = entry.claims.filter(held => held.server !== server)
+  if (claims.length === entry.claims.length) return
+  count(draft, server, -1)
+  if (claims.length === 0) draft.users.delete(user)
+  else draft.users.set(user, { ...entry, claims })
+}
+
+const setLocal = (draft: DirectoryDraft, user: UserId, local: LocalState | undefined): void => {
+  const entry = draft.users.get(user)
+  if (entry !== undefined) draft.users.set(user, { ...entry, local })
+}
+
+const count = (draft: DirectoryDraft, server: ServerId, by: 1 | -1): void => {
+  const users = (draft.usersOf.get(server) ?? 0) + by
+  if (users === 0) draft.usersOf.delete(server)
+  else draft.usersOf.set(server, users)
+}

@@ -1,0 +1,74 @@
+/** The state of a node beside its machines: one fold over all its facts. */
+import type { ServerId } from '../protocol/ids.ts'
+import { type Directory, emptyDirectory, evolveDirectory, forgetOrigin, restartDirectory } from './directory.ts'
+import type { Fact } from './facts.ts'
+import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
+
+export interface NodeState {
+  readonly self: ServerId | undefined
+  readonly epoch: number
+  /** False between a clean stop and the next start. */
+  readonly running: boolean
+  readonly directory: Directory
+  readonly membership: Membership
+}
+
+interface NodeStateDraft {
+  self: ServerId | undefined
+  epoch: number
+  running: boolean
+}
+
+/** An empty state; every node and every replay owns one. */
+export const emptyNodeState = (): NodeState => ({
+  self: undefined,
+  epoch: 0,
+  running: false,
+  directory: emptyDirectory(),
+  membership: emptyMembership(),
+})
+
+/** Folds one fact, in place. Facts of links, transfers and the bootstrap change machines, not this state. */
+export const evolveNode = (state: NodeState, fact: Fact): void => {
+  const draft = state as NodeStateDraft
+  switch (fact.type) {
+    case 'node.started':
+      draft.self = fact.server
+      draft.epoch = fact.epoch
+      draft.running = true
+      restartDirectory(state.directory, fact.server, fact.epoch)
+      return
+    case 'node.stopped':
+      draft.running = false
+      return
+    case 'server.forgotten':
+      forgetOrigin(state.directory, fact.server)
+      evolveMembership(state.membership, fact)
+      return
+    case 'server.pinned':
+    case 'server.moved':
+    case 'link.dialled':
+    case 'link.failed':
+    case 'link.linked':
+    case 'link.silent':
+    case 'link.closed':
+      evolveMembership(state.membership, fact)
+      return
+    case 'session.attached':
+    case 'session.detached':
+    case 'session.ended':
+    case 'user.advertised':
+    case 'user.removed':
+    case 'user.keyConflicted':
+      evolveDirectory(state.directory, fact)
+      return
+    case 'transfer.offered':
+    case 'transfer.began':
+    case 'transfer.ended':
+    case 'transfer.failed':
+    case 'bootstrap.asked':
+    case 'bootstrap.failed':
+    case 'bootstrap.joined':
+      return
+  }
+}
