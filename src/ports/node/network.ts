@@ -1,0 +1,151 @@
+/** The real network: WebSockets over TCP and TLS by the ws package, with a bound on all that a stranger can open. */
+import { createServer, STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { WebSocket, WebSocketServer } from 'ws'
+import { NetworkError, type Listener, type Network, type Socket } from '../network.ts'
+import { connectionOptions, wrapWebSocket, type Stream } from './websocket.ts'
+
+/** Connections that may be in their HTTP handshake beside `maxSockets` open ones. */
+const MAX_HANDSHAKES = 256
+
+/** The request line and headers of a handshake, in bytes. */
+const MAX_HEADER_BYTES = 8_192
+
+const GOING_AWAY = 1001
+const POLICY = 1008
+
+/** What a person reads for the system's codes; any other code is shown with the system's own text. */
+const SENTENCES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'that is not permitted to this user',
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the other end cut the connection',
+  ENOTFOUND: 'there is no such host name',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+}
+
+const networkError = (what: string, cause: Error & { readonly code?: unknown }): NetworkError => {
+  const code = typeof cause.code === 'string' ? cause.code : 'EPROTO'
+  return new NetworkError(code, `${what}: ${SENTENCES[code] ?? cause.message}.`, { cause })
+}
+
+const parsedUrl = (url: string): URL => {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined || !['ws:', 'wss:'].includes(parsed.protocol) || parsed.username !== '' || parsed.hash !== '')
+    throw new NetworkError('EINVAL', `"${url}" is not an address: it has the form ws://host:port or wss://host:port.`)
+  return parsed
+}
+
+const dial: Network['dial'] = async (url, { timeoutMs, maxBytes }, handler) => {
+  const address = parsedUrl(url)
+  return await new Promise<Socket>((resolve, reject) => {
+    const ws = new WebSocket(address, connectionOptions(maxBytes))
+    let stream: Stream | undefined
+    // the time for all of the handshake: ws has one for silence only, which a slow drip outlives
+    const timer = setTimeout(() => {
+      reject(new NetworkError('ETIMEDOUT', `No connection to ${url}: no answer within ${String(timeoutMs)} ms.`))
+      ws.terminate()
+    }, timeoutMs)
+    // a promise settles once: what still goes wrong with an aborted handshake was told already
+    const failed = (error: Error): void => {
+      clearTimeout(timer)
+      reject(networkError(`No connection to ${url}`, error))
+    }
+    ws.on('error', failed)
+    ws.on('upgrade', response => (stream = response.socket))
+    ws.on('open', () => {
+      clearTimeout(timer)
+      ws.off('error', failed)
+      const { socket, attach } = wrapWebSocket(ws, stream as Stream, true)
+      try {
+        attach(handler(socket))
+        resolve(socket)
+      } catch (bug) {
+        ws.terminate()
+        reject(bug as Error)
+      }
+    })
+  })
+}
+
+const refuseUpgrade = (stream: Stream, status: number): void => {
+  stream.on('error', () => stream.destroy())
+  stream.end(`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => stream.destroy())
+}
+
+/** Browsers always say which page opened a socket (RFC 6455 §10.2); other programs usually do not. */
+const originOf = (request: IncomingMessage): string | undefined => {
+  const origin = request.headers.origin ?? request.headers['sec-websocket-origin']
+  return Array.isArray(origin) ? origin.join(', ') : origin
+}
+
+const listenWith =
+  (handshakeMs: number, report: (error: Error) => void): Network['listen'] =>
+  async ({ host, port, maxBytes, maxSockets }, accept) => {
+    const open = new Set<Socket>()
+    const upgrader = new WebSocketServer({ noServer: true, clientTracking: false, ...connectionOptions(maxBytes) })
+    const server = createServer(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: handshakeMs,
+        requestTimeout: handshakeMs,
+        connectionsCheckingInterval: Math.min(1_000, handshakeMs),
+      },
+      (_request, response) => {
+        response.writeHead(426, { connection: 'close', upgrade: 'websocket', 'content-type': 'text/plain' })
+        response.end('This is a SOCP server: it speaks WebSocket only.\n')
+      },
+    )
+    server.maxConnections = maxSockets + MAX_HANDSHAKES
+
+    server.on('upgrade', (request, stream, head) => {
+      if (open.size >= maxSockets) return refuseUpgrade(stream, 503)
+      upgrader.handleUpgrade(request, stream, head, ws => {
+        const { socket, attach } = wrapWebSocket(ws, stream, false)
+        const handler = accept(socket, { origin: originOf(request) })
+        open.add(socket)
+        attach({
+          message: text => handler?.message(text),
+          malformed: why => handler?.malformed(why),
+          closed(code, reason) {
+            open.delete(socket)
+            handler?.closed(code, reason)
+          },
+        })
+        if (handler === undefined) socket.close(POLICY, 'not accepted here')
+      })
+    })
+
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: Error): void => reject(networkError(`Cannot listen on ${host}:${String(port)}`, error))
+      server.once('error', failed)
+      server.listen({ host, port }, () => {
+        server.off('error', failed)
+        // one connection could not be accepted (no file descriptors left, say); the others go on
+        server.on('error', report)
+        resolve()
+      })
+    })
+
+    const bound = server.address() as AddressInfo
+    let closed: Promise<void> | undefined
+    const close = async (): Promise<void> => {
+      const freed = new Promise<void>(resolve => server.close(() => resolve()))
+      server.closeAllConnections()
+      for (const socket of open) socket.close(GOING_AWAY, 'the server stops')
+      await freed
+    }
+    const listener: Listener = { host: bound.address, port: bound.port, close: () => (closed ??= close()) }
+    return listener
+  }
+
+/**
+ * The network of this machine. `handshakeMs` bounds how long a stranger may take from connecting to the end of the
+ * HTTP handshake; `report` is told of connections that could not be accepted.
+ */
+export const nodeNetwork = ({
+  handshakeMs = 5_000,
+  report = error => process.emitWarning(error),
+}: { readonly handshakeMs?: number; readonly report?: (error: Error) => void } = {}): Network => ({ dial, listen: listenWith(handshakeMs, report) })
