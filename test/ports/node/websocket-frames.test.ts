@@ -1,14 +1,19 @@
 /** Our encoder against the receiver of the ws package: whatever is framed comes out again, masked or not. */
 import fc from 'fast-check'
 import t from 'tap'
-import { Receiver } from 'ws'
+import * as ws from 'ws'
 import { encodeTextFrames } from '../../../src/ports/node/websocket-frames.ts'
 
-type Reader = InstanceType<typeof Receiver> & { write(bytes: Uint8Array): boolean; on(event: string, run: (data: Buffer) => void): void }
+interface Reader {
+  write(bytes: Uint8Array): boolean
+  on(event: 'message', run: (data: Buffer) => void): void
+}
+// exported by the package, absent from its types
+const { Receiver } = ws as unknown as { readonly Receiver: new (options: { readonly isServer: boolean }) => Reader }
 
 const decode = (bytes: Buffer, isServer: boolean): string[] => {
   const texts: string[] = []
-  const receiver = new (Receiver as unknown as new (options: object) => Reader)({ isServer })
+  const receiver = new Receiver({ isServer })
   receiver.on('message', data => texts.push(data.toString()))
   receiver.write(Buffer.from(bytes))
   return texts
