@@ -1,0 +1,160 @@
+/** The one host that runs every machine and the fold, live and in replay, by the same call. */
+import type { AnyStateMachine } from 'xstate'
+import type { Address } from '../protocol/ids.ts'
+import type { NewFact } from '../store/log.ts'
+import type { MachineView, NamedEffect } from './contract.ts'
+import { createStepper, viewOf, type MachineState, type NamedAction, type Stepper } from './stepper.ts'
+
+/** The read models that stand beside the machines. `check` may throw; `evolve` may not, because it writes in place. */
+export interface Fold<F extends { readonly type: string }> {
+  check?(recorded: NewFact<F>): void
+  evolve(recorded: NewFact<F>): void
+}
+
+/** One step of one machine, for logs, tests and the operator's console. */
+export interface Step<F extends { readonly type: string }> {
+  readonly address: Address
+  readonly fact: F
+  readonly at: number
+  /** Undefined when the fact made the machine. */
+  readonly from: string | undefined
+  readonly to: string
+  readonly effects: readonly NamedEffect[]
+}
+
+export interface HostOptions<F extends { readonly type: string }> {
+  /** Kind (the text of an address before its colon) → machine. Its input is `{ id }`, the text after the colon. */
+  readonly machines: Readonly<Record<string, AnyStateMachine>>
+  readonly fold: Fold<F>
+  /** True for facts that every machine answers, not only the one of their stream. */
+  readonly broadcast: (type: F['type']) => boolean
+  readonly inspect?: (step: Step<F>) => void
+}
+
+/** Machines as persisted by `snapshot`: plain JSON. */
+export type HostSnapshot = Readonly<Record<string, unknown>>
+
+export interface Host<F extends { readonly type: string }> {
+  /**
+   * Takes a fact: steps its machine (or all, if it is broadcast) and the fold, and answers the effects that were named.
+   * Throws `ApplyFailed`, and then nothing changed; or `FoldBroken`, and then this host must not be used any more.
+   */
+  apply(recorded: NewFact<F>): readonly NamedEffect[]
+  /** The state of a machine; undefined when it was never made or is forgotten. */
+  machine(address: Address): MachineView | undefined
+  machines(): Iterable<readonly [Address, MachineView]>
+  /** How many machines of a kind there are, or of all kinds. */
+  count(kind?: string): number
+  /** Drops a machine without a fact; for a stream that is set aside. */
+  forget(address: Address): void
+  /** All machines as JSON; a cache, made again from the log at any time. The fold's state is its owner's to keep. */
+  snapshot(): HostSnapshot
+  /** Takes the place of all machines that there are. */
+  restore(snapshot: HostSnapshot): void
+}
+
+/** A machine or the fold's check threw; nothing changed. `cause` is what it threw. */
+export class ApplyFailed extends Error {
+  override readonly name = 'ApplyFailed'
+  /** Whose machine threw; the fact's stream when it was the fold's check. */
+  readonly address: Address
+  constructor(address: Address, fact: string, cause: unknown) {
+    super(`${address} cannot take ${fact}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    this.address = address
+  }
+}
+
+/** The fold threw while it was writing: memory and log no longer agree, and the process must stop. */
+export class FoldBroken extends Error {
+  override readonly name = 'FoldBroken'
+}
+
+interface Stepped {
+  readonly address: Address
+  readonly before: MachineState | undefined
+  readonly after: MachineState
+  readonly effects: readonly NamedEffect[]
+}
+
+const split = (address: Address): { readonly kind: string; readonly id: string } => {
+  const colon = address.indexOf(':')
+  return colon < 0 ? { kind: address, id: '' } : { kind: address.slice(0, colon), id: address.slice(colon + 1) }
+}
+
+/** Makes a host without machines; they come into being with their first fact that means something to them. */
+export const createHost = <F extends { readonly type: string }>(options: HostOptions<F>): Host<F> => {
+  const { fold, broadcast, inspect } = options
+  const steppers = new Map<string, Stepper>(Object.entries(options.machines).map(([kind, machine]) => [kind, createStepper(machine)]))
+  const states = new Map<Address, MachineState>()
+
+  const step = (address: Address, stepper: Stepper, recorded: NewFact<F>): Stepped | undefined => {
+    const before = states.get(address)
+    const named: NamedAction[] = []
+    try {
+      const start = before ?? stepper.initial(split(address).id, named)
+      const namedAtStart = named.length
+      const after = stepper.next(start, { ...recorded.fact, at: recorded.at }, named)
+      // a fact that means nothing to a fresh machine makes none
+      if (after === start && named.length === namedAtStart) return undefined
+      return { address, before, after, effects: named.map(({ type, params }) => ({ address, effect: type, params, at: recorded.at })) }
+    } catch (error) {
+      throw new ApplyFailed(address, recorded.fact.type, error)
+    }
+  }
+
+  const stepAll = (recorded: NewFact<F>): readonly Stepped[] => {
+    const addresses = broadcast(recorded.fact.type) ? states.keys() : [recorded.stream]
+    const steps: Stepped[] = []
+    for (const address of addresses) {
+      const stepper = steppers.get(split(address).kind)
+      const stepped = stepper && step(address, stepper, recorded)
+      if (stepped) steps.push(stepped)
+    }
+    return steps
+  }
+
+  const keep = ({ address, after }: Stepped): void => {
+    if (after.status === 'active') states.set(address, after)
+    else states.delete(address)
+  }
+
+  return {
+    apply: recorded => {
+      const steps = stepAll(recorded)
+      try {
+        fold.check?.(recorded)
+      } catch (error) {
+        throw new ApplyFailed(recorded.stream, recorded.fact.type, error)
+      }
+      try {
+        fold.evolve(recorded)
+      } catch (cause) {
+        throw new FoldBroken(`the fold broke on ${recorded.fact.type} of ${recorded.stream}`, { cause })
+      }
+      steps.forEach(keep)
+      for (const { address, before, after, effects } of inspect ? steps : [])
+        inspect?.({ address, fact: recorded.fact, at: recorded.at, from: before && viewOf(before).state, to: viewOf(after).state, effects })
+      return steps.length === 1 ? (steps[0]?.effects ?? []) : steps.flatMap(({ effects }) => effects)
+    },
+    machine: address => {
+      const state = states.get(address)
+      return state && viewOf(state)
+    },
+    machines: () => states.entries().map(([address, state]) => [address, viewOf(state)] as const),
+    count: kind => (kind === undefined ? states.size : states.keys().reduce((sum, address) => sum + Number(split(address).kind === kind), 0)),
+    forget: address => void states.delete(address),
+    snapshot: () => {
+      const persist = ([address, state]: [Address, MachineState]): [string, unknown] => [address, steppers.get(split(address).kind)?.persist(state)]
+      return Object.fromEntries([...states].map(persist))
+    },
+    restore: snapshot => {
+      const restored = Object.entries(snapshot).map(([address, persisted]): [Address, MachineState] => {
+        const stepper = steppers.get(split(address as Address).kind)
+        if (!stepper) throw new Error(`the snapshot holds ${address}, for which there is no machine`)
+        return [address as Address, stepper.restore(persisted)]
+      })
+      states.clear()
+      for (const [address, state] of restored) states.set(address, state)
+    },
+  }
+}
