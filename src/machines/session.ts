@@ -2,11 +2,9 @@
 import { setup } from 'xstate'
 import type { PresenceSeq, SessionFact } from '../domain/facts.ts'
 import type { UserId } from '../protocol/ids.ts'
+import { limits } from '../protocol/limits.ts'
 import { effect, namesOf, type EffectsOf } from './effect.ts'
 import type { EventOf, MachineInput } from './event.ts'
-
-/** How long a user whose socket is gone stays listed. */
-export const graceMs = 30_000
 
 const effects = {
   /** Gossip the USER_ADVERTISE that this attachment names. */
@@ -44,7 +42,7 @@ const attach = session.assign(({ event }) =>
   event.type === 'session.attached' ? { seq: event.seq, since: event.at, proven: event.proven, graceUntil: null, why: '' } : {},
 )
 const detach = session.assign(({ event }) => ({
-  graceUntil: event.at + graceMs,
+  graceUntil: event.at + limits.graceMs,
   why: event.type === 'session.detached' ? event.why : 'restart',
 }))
 const end = session.assign(({ event }) => (event.type === 'session.ended' ? { seq: event.seq, graceUntil: null, why: event.why } : {}))

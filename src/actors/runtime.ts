@@ -1,0 +1,197 @@
+/** Facts before effects: folds facts at once, appends a tick's facts in one batch, and lets what depends on them out after its commit. */
+import type { Clock } from '../ports/clock.ts'
+import type { Address } from '../protocol/ids.ts'
+import type { EventLog, NewFact } from '../store/log.ts'
+import type { MachineView, NamedEffect } from './contract.ts'
+import { FoldBroken, type Host } from './host.ts'
+import { replay, type SetAside } from './replay.ts'
+
+export interface RuntimeOptions<F extends { readonly type: string }> {
+  readonly log: EventLog<F>
+  readonly host: Host<F>
+  readonly clock: Clock
+  /** Does what a machine named, after the fact that caused it is safe. Called in the order of the facts. */
+  readonly perform: (effect: NamedEffect) => void
+  /** Called once when the log refuses or the fold breaks: the process must stop with this sentence. */
+  readonly fatal: (error: Error) => void
+  /** Called when `perform` or a released function threw, which is a bug; the rest goes on. */
+  readonly crashed: (error: unknown, effect: NamedEffect | undefined) => void
+}
+
+export interface Recovery {
+  /** How many facts were read. */
+  readonly facts: number
+  /** Streams whose facts could not be folded; they take no more facts. */
+  readonly setAside: readonly SetAside[]
+}
+
+export interface Runtime<F extends { readonly type: string }> {
+  /**
+   * Records a fact: machines and the fold have it when this returns, the log has it when `release`d functions run.
+   * Throws when a machine or the fold's check refuses (a bug; nothing was recorded), or when the runtime has stopped.
+   */
+  record(stream: Address, fact: F): void
+  /** Runs `run` in order once all that was recorded so far is committed; at the end of the tick when nothing is pending. */
+  release(run: () => void): void
+  /** Folds the whole log, effects dropped. Once, before anything is recorded. */
+  recover(): Promise<Recovery>
+  machine(address: Address): MachineView | undefined
+  machines(): Iterable<readonly [Address, MachineView]>
+  /** Facts recorded and not yet committed: what admission looks at before it takes more work. */
+  pending(): number
+  /** Resolves when all that was recorded and released so far is through; rejects when the runtime has stopped. */
+  flushed(): Promise<void>
+  /** Takes no more facts, lets what is pending through, and resolves. The log stays open: it belongs to whoever opened it. */
+  close(): Promise<void>
+}
+
+/** The runtime has stopped: closed, or by the failure in `cause`. */
+export class RuntimeStopped extends Error {
+  override readonly name = 'RuntimeStopped'
+}
+
+type Waiting = { readonly effect: NamedEffect } | { readonly run: () => void }
+
+interface Batch<F extends { readonly type: string }> {
+  readonly facts: NewFact<F>[]
+  readonly waiting: Waiting[]
+  committed: boolean
+}
+
+/** Makes the runtime of one node or client; `recover` comes first. */
+export const createRuntime = <F extends { readonly type: string }>(options: RuntimeOptions<F>): Runtime<F> => {
+  const { log, host, clock, perform, fatal, crashed } = options
+  const aside = new Set<Address>()
+  const waiters = new Set<(error: Error) => void>()
+  let open: Batch<F> | undefined
+  let inFlight: Batch<F>[] = []
+  let pending = 0
+  let lastAt = 0
+  let phase: 'new' | 'recovering' | 'live' = 'new'
+  let stopped: RuntimeStopped | undefined
+
+  const stop = (cause: Error): void => {
+    if (stopped?.cause !== undefined) return
+    stopped = new RuntimeStopped(`nothing more is recorded: ${cause.message}`, { cause })
+    open = undefined
+    inFlight = []
+    for (const reject of waiters) reject(stopped)
+    waiters.clear()
+    fatal(cause)
+  }
+
+  const letOut = (waiting: Waiting): void => {
+    const effect = 'effect' in waiting ? waiting.effect : undefined
+    try {
+      if ('effect' in waiting) perform(waiting.effect)
+      else waiting.run()
+    } catch (error) {
+      crashed(error, effect)
+    }
+  }
+
+  /** Lets out the batches at the head of the queue that are safe; one that is not holds back all behind it. */
+  const drain = (): void => {
+    for (let head = inFlight[0]; head?.committed; head = inFlight[0]) {
+      inFlight.shift()
+      pending -= head.facts.length
+      for (const waiting of head.waiting) {
+        // an effect may find the fold broken; then nothing else leaves
+        if (stopped?.cause !== undefined) return
+        letOut(waiting)
+      }
+    }
+  }
+
+  const append = async (batch: Batch<F>): Promise<void> => {
+    try {
+      await log.append(batch.facts, { expected: { epoch: log.epoch } })
+    } catch (error) {
+      stop(error instanceof Error ? error : new Error('the log refused', { cause: error }))
+      return
+    }
+    batch.committed = true
+    drain()
+  }
+
+  const flush = (): void => {
+    const batch = open
+    if (batch === undefined) return
+    open = undefined
+    inFlight.push(batch)
+    if (batch.facts.length > 0) void append(batch)
+    else {
+      batch.committed = true
+      drain()
+    }
+  }
+
+  const thisTick = (): Batch<F> => {
+    if (open === undefined) {
+      open = { facts: [], waiting: [], committed: false }
+      clock.endOfTick(flush)
+    }
+    return open
+  }
+
+  const flushed = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (stopped?.cause !== undefined) {
+        reject(stopped)
+        return
+      }
+      waiters.add(reject)
+      thisTick().waiting.push({
+        run: () => {
+          waiters.delete(reject)
+          resolve()
+        },
+      })
+    })
+
+  return {
+    record: (stream, fact) => {
+      if (stopped) throw stopped
+      if (phase === 'recovering') throw new Error(`${fact.type} was recorded while the log was still being read`)
+      phase = 'live'
+      if (aside.has(stream)) throw new RuntimeStopped(`${stream} was set aside in recovery and takes no facts`)
+      // time may jump back, the log's time does not
+      const at = Math.max(clock.now(), lastAt)
+      const recorded: NewFact<F> = { stream, at, fact }
+      let effects: readonly NamedEffect[]
+      try {
+        effects = host.apply(recorded)
+      } catch (error) {
+        if (error instanceof FoldBroken) stop(error)
+        throw error
+      }
+      lastAt = at
+      const batch = thisTick()
+      batch.facts.push(recorded)
+      pending += 1
+      for (const effect of effects) batch.waiting.push({ effect })
+    },
+    release: run => {
+      if (stopped?.cause === undefined) thisTick().waiting.push({ run })
+    },
+    recover: async () => {
+      if (phase !== 'new') throw new Error('recovery comes once, and before anything is recorded')
+      phase = 'recovering'
+      const replayed = await replay(log, host)
+      phase = 'live'
+      lastAt = replayed.lastAt
+      for (const { stream } of replayed.setAside) aside.add(stream)
+      return { facts: replayed.facts, setAside: replayed.setAside }
+    },
+    machine: address => host.machine(address),
+    machines: () => host.machines(),
+    pending: () => pending,
+    flushed,
+    close: async () => {
+      if (stopped) return
+      stopped = new RuntimeStopped('nothing more is recorded: the runtime was closed')
+      // a failure of the log on the way was said through `fatal`
+      await flushed().catch(() => {})
+    },
+  }
+}
