@@ -1,0 +1,178 @@
+/** The payload of every frame: what is needed of it is checked here, what is unknown is let through. */
+import { z } from 'zod'
+import * as field from './fields.ts'
+import { fileId, serverId, userId } from './ids.ts'
+import { limits } from './limits.ts'
+
+const empty = z.looseObject({})
+
+/** Where a server listens and by which key it signs; g17 announces without either, so a reader must look. */
+const serverAddress = {
+  host: field.host,
+  port: field.port,
+  pubkey: field.keyText,
+  caps: field.caps.optional(),
+}
+
+const link = z.looseObject({ ...serverAddress, server_id: serverId.optional() })
+
+/** Joining and linking, SOCP §8.1. */
+export const joining = {
+  SERVER_HELLO_JOIN: z.looseObject({ ...serverAddress, nonce: field.nonce.optional() }),
+  SERVER_WELCOME: z.looseObject({
+    assigned_id: serverId,
+    servers: z.array(field.listedServer).max(limits.maxEntries).optional(),
+    clients: z.array(field.listedServer).max(limits.maxEntries).optional(),
+    nonce: field.nonce.optional(),
+    for: serverId.optional(),
+    voucher: field.voucher.optional(),
+  }),
+  SERVER_ANNOUNCE: z.looseObject({
+    host: field.host.optional(),
+    port: field.port.optional(),
+    pubkey: field.keyText.optional(),
+    caps: field.caps.optional(),
+    server_id: serverId.optional(),
+    vouchers: z.array(field.voucher).max(limits.maxVouchers).optional(),
+  }),
+  SERVER_HELLO_LINK: link,
+  PEER_HELLO_LINK: link,
+  SERVER_VOUCH: z.looseObject({ voucher: field.voucher }),
+  CHALLENGE: z.looseObject({ nonce: field.nonce }),
+  PROOF: z.looseObject({
+    nonce: field.nonce,
+    prover: z.union([serverId, userId]),
+    verifier: z.union([serverId, userId]),
+    role: z.enum(['server', 'user']),
+  }),
+} as const
+
+/** Presence gossip and health, SOCP §8.2, §8.4. */
+export const presence = {
+  USER_ADVERTISE: z.looseObject({
+    user_id: userId,
+    server_id: serverId,
+    meta: field.metaObject,
+    pubkey: field.keyText.optional(),
+  }),
+  USER_REMOVE: z.looseObject({ user_id: userId, server_id: serverId, seq: field.presenceSeq.optional() }),
+  HEARTBEAT: empty,
+} as const
+
+/** Keys of the public channel, SOCP §9.3; taken from stock servers and not acted upon. */
+export const publicChannel = {
+  PUBLIC_CHANNEL_ADD: z.looseObject({ add: field.userIds.optional(), if_version: field.count.optional() }),
+  PUBLIC_CHANNEL_UPDATED: z.looseObject({
+    version: field.count.optional(),
+    wraps: z.array(z.looseObject({ member_id: userId })).max(limits.maxEntries).optional(),
+  }),
+  PUBLIC_CHANNEL_KEY_SHARE: z.looseObject({
+    shares: z.array(z.looseObject({ member: userId })).max(limits.maxEntries),
+    creator_pub: field.keyText.optional(),
+    content_sig: field.signatureText,
+  }),
+} as const
+
+/** Who wrote it. The key that comes along is never trusted: the directory's is. */
+const author = { sender: userId.optional(), sender_pub: field.keyText.optional(), content_sig: field.signatureText }
+
+/** Old envelope times that stock servers carry inside the payload, for the content signature. */
+const oldTimes = { msg_ts: field.timestamp.optional(), orig_ts: field.timestamp.optional(), cts: field.timestamp.optional() }
+
+const direct = { ciphertext: field.ciphertext, public: z.boolean().optional(), ...author, ...oldTimes }
+
+/** Stock clients send public text in clear as `text`, or as base64url under `ciphertext`. */
+const channel = {
+  ciphertext: field.ciphertext.optional(),
+  text: field.boundedText(limits.maxTextBytes).optional(),
+  group_id: z.string().max(limits.maxIdLength).optional(),
+  channel: z.string().max(limits.maxIdLength).optional(),
+  ...author,
+  ...oldTimes,
+}
+
+const fileStart = {
+  file_id: fileId,
+  name: field.name.min(1),
+  size: field.count,
+  sha256: field.sha256Hex,
+  mode: z.enum(['dm', 'public']).default('dm'),
+  ...author,
+}
+const fileChunk = { file_id: fileId, index: field.count, total: field.count.optional(), ciphertext: field.ciphertext, ...author }
+const fileEnd = { file_id: fileId, ...author }
+
+const hasContent = (payload: object): boolean =>
+  ('ciphertext' in payload && payload.ciphertext !== undefined) || ('text' in payload && payload.text !== undefined)
+
+/** The five things that are delivered, under the name that says which one it is (`inner_type`). */
+const delivered = <Shape extends z.ZodRawShape>(envelope: Shape) =>
+  z.preprocess(
+    // the field is absent from plain v1.3 deliveries, and g69 marks public ones by `channel` alone
+    payload => {
+      if (typeof payload !== 'object' || payload === null) return payload
+      const { inner_type: inner, channel: named } = payload as { inner_type?: unknown; channel?: unknown }
+      if (inner === 'MSG_PRIVATE') return { ...payload, inner_type: 'MSG_DIRECT' }
+      return inner === undefined ? { ...payload, inner_type: named === 'public' ? 'MSG_PUBLIC_CHANNEL' : 'MSG_DIRECT' } : payload
+    },
+    z.discriminatedUnion('inner_type', [
+      z.looseObject({ inner_type: z.literal('MSG_DIRECT'), ...direct, ...envelope }),
+      z.looseObject({ inner_type: z.literal('MSG_PUBLIC_CHANNEL'), ...channel, ...envelope }).refine(hasContent, 'a message has a ciphertext'),
+      z.looseObject({ inner_type: z.literal('FILE_START'), ...fileStart, ...envelope }),
+      z.looseObject({ inner_type: z.literal('FILE_CHUNK'), ...fileChunk, ...envelope }),
+      z.looseObject({ inner_type: z.literal('FILE_END'), ...fileEnd, ...envelope }),
+    ]),
+  )
+
+/** Messages and files, SOCP §8.3, §9.2 to §9.4. */
+export const content = {
+  MSG_DIRECT: z.looseObject({ ...direct, content_sig: field.requiredSignature }),
+  MSG_PUBLIC_CHANNEL: z.looseObject(channel).refine(hasContent, 'a message has a ciphertext'),
+  FILE_START: z.looseObject(fileStart),
+  FILE_CHUNK: z.looseObject(fileChunk),
+  FILE_END: z.looseObject(fileEnd),
+  SERVER_DELIVER: delivered({ user_id: userId }),
+  USER_DELIVER: delivered({}),
+} as const
+
+/** Between a user and their server, SOCP §9.1, §9.5, §14. */
+export const service = {
+  USER_HELLO: z.looseObject({
+    client: z.string().max(64).optional(),
+    pubkey: field.keyText,
+    enc_pubkey: field.keyText.optional(),
+    meta: field.metaObject,
+    caps: field.caps.optional(),
+  }),
+  LIST_REQUEST: empty,
+  LIST_RESPONSE: z.looseObject({
+    users: z
+      .array(
+        z.looseObject({
+          user_id: userId,
+          display_name: field.name.optional(),
+          server_id: serverId.optional(),
+          presence: z.enum(['online', 'away']).default('online'),
+        }),
+      )
+      .max(limits.maxEntries),
+    more: z.boolean().default(false),
+  }),
+  PUBKEY_REQUEST: z.looseObject({ user_id: userId, req_id: z.string().max(limits.maxIdLength).optional() }),
+  PUBKEY_RESPONSE: z.looseObject({
+    user_id: userId,
+    pubkey: field.keyText,
+    enc_pubkey: field.keyText.optional(),
+    caps: field.caps.optional(),
+  }),
+  ACK: z.looseObject({ msg_ref: z.string().max(256) }),
+  ERROR: z.looseObject({
+    code: z.string().min(1).max(64),
+    detail: field.boundedText(4_096).optional(),
+    msg_ref: z.string().max(256).optional(),
+  }),
+  CTRL_CLOSE: empty,
+} as const
+
+/** Frame type → payload schema. */
+export const payloads = { ...joining, ...presence, ...publicChannel, ...content, ...service } as const
