@@ -1,0 +1,69 @@
+/** Writes rows of the log: numbers them, hashes them, chains them. Runs inside the caller's transaction. */
+import type Database from 'better-sqlite3'
+import type { Crypto } from '../ports/crypto.ts'
+import type { Random } from '../ports/random.ts'
+import type { WaitingRow } from './append-queue.ts'
+import { SALT_BYTES, createChain, genesis } from './chain.ts'
+import type { Schemas } from './upcasters.ts'
+
+/** Streams whose last version is kept in memory; others are looked up. Strangers can make streams, so there is a bound. */
+const KNOWN_STREAMS = 10_000
+
+interface Stream {
+  readonly id: number
+  readonly salt: Uint8Array
+  readonly nameHash: Uint8Array
+  /** Of its last fact. */
+  version: number
+}
+
+/** Makes the function that inserts rows, the first as `firstSeq`. After a throw it must not be used again. */
+export const createInsertion = (
+  db: Database.Database,
+  epoch: number,
+  schemas: Schemas,
+  { sha256, randomBytes }: { readonly sha256: Crypto['sha256']; readonly randomBytes: Random['bytes'] },
+): ((rows: readonly WaitingRow[], firstSeq: number) => void) => {
+  const chain = createChain(sha256)
+  const known = new Map<string, Stream>()
+  let previous = db.prepare<[], Uint8Array>('SELECT chain FROM facts ORDER BY seq DESC LIMIT 1').pluck().get() ?? genesis()
+
+  const findStream = db.prepare<[string], Stream>(
+    `SELECT id, salt, name_hash AS nameHash, coalesce((SELECT max(version) FROM facts WHERE stream = streams.id), 0) AS version
+     FROM streams WHERE name = ?`,
+  )
+  const addStream = db.prepare<[string, Uint8Array, Uint8Array], number>('INSERT INTO streams (name, salt, name_hash) VALUES (?, ?, ?) RETURNING id').pluck()
+  const addFact = db.prepare<[number, number, number, string, number, number, number, string, Uint8Array, Uint8Array]>(
+    'INSERT INTO facts (seq, stream, version, type, schema, at, epoch, data, data_hash, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  )
+
+  const beginStream = (name: string): Stream => {
+    const salt = randomBytes(SALT_BYTES)
+    const nameHash = chain.saltedHash(salt, name)
+    return { id: addStream.get(name, salt, nameHash)!, salt, nameHash, version: 0 }
+  }
+
+  const streamOf = (name: string): Stream => {
+    let stream = known.get(name)
+    if (stream) known.delete(name)
+    else stream = findStream.get(name) ?? beginStream(name)
+    known.set(name, stream) // the oldest in the map is the one not written to for longest
+    if (known.size > KNOWN_STREAMS) known.delete(known.keys().next().value!)
+    return stream
+  }
+
+  return (rows, firstSeq) => {
+    let seq = firstSeq
+    for (const { stream: name, at, type, data } of rows) {
+      const stream = streamOf(name)
+      stream.version += 1
+      const { version } = stream
+      const schema = schemas.of(type)
+      const dataHash = chain.saltedHash(stream.salt, data)
+      const hash = chain.link(previous, dataHash, stream.nameHash, { seq, version, schema, at, epoch, type })
+      addFact.run(seq, stream.id, version, type, schema, at, epoch, data, dataHash, hash)
+      previous = hash
+      seq += 1
+    }
+  }
+}
