@@ -61,7 +61,9 @@ const listForms = {
 
 /** Answers a LIST_REQUEST in the form of the name that it came under; `users` is one part, `more` says that another follows. */
 export const listAnswer = (alias: string | undefined, users: readonly ListedUser[], more: boolean): Answer =>
-  alias !== undefined && Object.hasOwn(listForms, alias) ? listForms[alias as keyof typeof listForms](users, more) : ownListForm(users, more)
+  alias !== undefined && Object.hasOwn(listForms, alias)
+    ? listForms[alias as keyof typeof listForms](users, more)
+    : ownListForm(users, more)
 
 export interface KnownKey {
   readonly user_id: string
@@ -73,7 +75,10 @@ export interface KnownKey {
 /** Answers a PUBKEY_REQUEST for a user who is known, in the form of the name that it came under. */
 export const pubkeyAnswer = (alias: string | undefined, key: KnownKey, requestId: string | undefined): Answer =>
   alias === 'CTRL_GET_PUB'
-    ? { type: 'CTRL_PUBKEY', payload: { ok: true, user_id: key.user_id, pubkey: key.pubkey, ...(requestId !== undefined && { req_id: requestId }) } }
+    ? {
+        type: 'CTRL_PUBKEY',
+        payload: { ok: true, user_id: key.user_id, pubkey: key.pubkey, ...(requestId !== undefined && { req_id: requestId }) },
+      }
     : { type: 'PUBKEY_RESPONSE', payload: { ...key } }
 
 /** Answers a PUBKEY_REQUEST for a user whom nobody knows. */

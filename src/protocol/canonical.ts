@@ -6,7 +6,15 @@ import { limits } from './limits.ts'
 /** `ascii` writes everything beyond printable ASCII as `\uXXXX` in lower case; `utf8` only what JSON must escape. */
 export type CanonicalForm = 'ascii' | 'utf8'
 
-const SHORT: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+const SHORT: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+}
 
 const escapeUnit = (unit: string): string => SHORT[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 
@@ -48,23 +56,27 @@ export const canonicalJson = (jsonText: string, form: CanonicalForm = 'ascii'): 
     else if ('members' in parent) parent.members.push([parent.key, value])
     else parent.elements.push(value)
   }
-  walkJson(jsonText, { maxDepth: limits.maxDepth, loneSurrogates: form === 'utf8' ? 'refuse' : 'keep' }, {
-    open(kind) {
-      stack.push(kind === '{' ? { members: [], key: '' } : { elements: [] })
+  walkJson(
+    jsonText,
+    { maxDepth: limits.maxDepth, loneSurrogates: form === 'utf8' ? 'refuse' : 'keep' },
+    {
+      open(kind) {
+        stack.push(kind === '{' ? { members: [], key: '' } : { elements: [] })
+      },
+      close() {
+        const closed = stack.pop()
+        if (closed !== undefined) add('members' in closed ? object(closed.members, form) : `[${closed.elements.join(',')}]`)
+      },
+      key(name) {
+        const parent = stack.at(-1)
+        if (parent !== undefined && 'members' in parent) parent.key = name
+      },
+      scalar(start, end) {
+        const token = jsonText.slice(start, end)
+        add(token.startsWith('"') ? quote(JSON.parse(token) as string, form) : token)
+      },
     },
-    close() {
-      const closed = stack.pop()
-      if (closed !== undefined) add('members' in closed ? object(closed.members, form) : `[${closed.elements.join(',')}]`)
-    },
-    key(name) {
-      const parent = stack.at(-1)
-      if (parent !== undefined && 'members' in parent) parent.key = name
-    },
-    scalar(start, end) {
-      const token = jsonText.slice(start, end)
-      add(token.startsWith('"') ? quote(JSON.parse(token) as string, form) : token)
-    },
-  })
+  )
   return result
 }
 

@@ -126,7 +126,8 @@ export const walkJson = (text: string, options: WalkOptions, visitor: JsonVisito
     return false
   }
 
-  if (options.loneSurrogates === 'refuse' && !text.isWellFormed()) throw refuse('lone_surrogate', 'The text holds half of a surrogate pair.')
+  if (options.loneSurrogates === 'refuse' && !text.isWellFormed())
+    throw refuse('lone_surrogate', 'The text holds half of a surrogate pair.')
   while (value());
   while (names.length > 0) {
     skipSpace()
@@ -151,7 +152,10 @@ export const walkJson = (text: string, options: WalkOptions, visitor: JsonVisito
  * Reads JSON text and finds the exact text of the top-level `payload`, which is what was signed (SOCP §12).
  * Throws as `walkJson`; lone surrogates are refused. `__proto__` comes out as an own key.
  */
-export const scanJson = (text: string, { maxDepth }: { readonly maxDepth: number }): { value: unknown; payloadText: string | undefined } => {
+export const scanJson = (
+  text: string,
+  { maxDepth }: { readonly maxDepth: number },
+): { value: unknown; payloadText: string | undefined } => {
   let depth = 0
   let inPayload = false
   let start = -1
@@ -164,22 +168,26 @@ export const scanJson = (text: string, { maxDepth }: { readonly maxDepth: number
     payloadText = text.slice(start, end)
     inPayload = false
   }
-  walkJson(text, { maxDepth, loneSurrogates: 'refuse' }, {
-    open(_, at) {
-      began(at)
-      depth += 1
+  walkJson(
+    text,
+    { maxDepth, loneSurrogates: 'refuse' },
+    {
+      open(_, at) {
+        began(at)
+        depth += 1
+      },
+      close(end) {
+        depth -= 1
+        ended(end)
+      },
+      key(name) {
+        if (depth === 1) inPayload = name === 'payload'
+      },
+      scalar(from, end) {
+        began(from)
+        ended(end)
+      },
     },
-    close(end) {
-      depth -= 1
-      ended(end)
-    },
-    key(name) {
-      if (depth === 1) inPayload = name === 'payload'
-    },
-    scalar(from, end) {
-      began(from)
-      ended(end)
-    },
-  })
+  )
   return { value: JSON.parse(text), payloadText }
 }

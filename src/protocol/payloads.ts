@@ -64,7 +64,10 @@ export const publicChannel = {
   PUBLIC_CHANNEL_ADD: z.looseObject({ add: field.userIds.optional(), if_version: field.count.optional() }),
   PUBLIC_CHANNEL_UPDATED: z.looseObject({
     version: field.count.optional(),
-    wraps: z.array(z.looseObject({ member_id: userId })).max(limits.maxEntries).optional(),
+    wraps: z
+      .array(z.looseObject({ member_id: userId }))
+      .max(limits.maxEntries)
+      .optional(),
   }),
   PUBLIC_CHANNEL_KEY_SHARE: z.looseObject({
     shares: z.array(z.looseObject({ member: userId })).max(limits.maxEntries),
@@ -117,7 +120,9 @@ const delivered = <Shape extends z.ZodRawShape>(envelope: Shape) =>
     },
     z.discriminatedUnion('inner_type', [
       z.looseObject({ inner_type: z.literal('MSG_DIRECT'), ...direct, ...envelope }),
-      z.looseObject({ inner_type: z.literal('MSG_PUBLIC_CHANNEL'), ...channel, ...envelope }).refine(hasContent, 'a message has a ciphertext'),
+      z
+        .looseObject({ inner_type: z.literal('MSG_PUBLIC_CHANNEL'), ...channel, ...envelope })
+        .refine(hasContent, 'a message has a ciphertext'),
       z.looseObject({ inner_type: z.literal('FILE_START'), ...fileStart, ...envelope }),
       z.looseObject({ inner_type: z.literal('FILE_CHUNK'), ...fileChunk, ...envelope }),
       z.looseObject({ inner_type: z.literal('FILE_END'), ...fileEnd, ...envelope }),
