@@ -30,7 +30,9 @@ type JsonWebKey = { readonly kty: string } & Record<string, string>
 const captured = (): readonly Uint8Array[] => {
   if (!existsSync(interopFolder)) return []
   const found = new Map<string, Uint8Array>()
-  for (const name of readdirSync(interopFolder).filter(name => name.endsWith('.keys.json')).sort()) {
+  for (const name of readdirSync(interopFolder)
+    .filter(name => name.endsWith('.keys.json'))
+    .sort()) {
     const file = JSON.parse(readFileSync(interopFolder + name, 'utf8')) as KeyFile
     for (const { private_jwk: jwk } of [...Object.values(file.users), ...Object.values(file.servers)]) {
       if (jwk?.n === undefined || found.has(jwk.n)) continue

@@ -1,0 +1,50 @@
+/** Message text that says from whom, to whom and when it is (capability `bound`), so that nobody can pass on a ciphertext as their own. */
+import { fromUtf8, utf8 } from '../protocol/encoding.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+
+/** What the envelope of a message says, and what a bound text must repeat. `ts` is in Unix milliseconds. */
+export interface Binding {
+  readonly from: string
+  readonly to: string
+  readonly ts: number
+}
+
+/** The plaintext for a receiver with `bound`: JSON of text, from, to, ts in this order, as UTF-8. */
+export const bindText = (text: string, { from, to, ts }: Binding): Uint8Array => utf8(JSON.stringify({ text, from, to, ts }))
+
+/**
+ * The text of a decrypted message, and whether it was bound. A plaintext that is not exactly what `bindText` makes is plain
+ * text of a client without the capability. Throws `ProtocolError INVALID_SIG` when it is bound to other values than the
+ * envelope's: then somebody passes on a ciphertext that was made for another message. Throws `UNKNOWN_TYPE` when it is not UTF-8.
+ */
+export const unbindText = (plaintext: Uint8Array, expected: Binding): { readonly text: string; readonly bound: boolean } => {
+  const content = decoded(plaintext)
+  const found = binding(content)
+  if (found === undefined) return { text: content, bound: false }
+  const { text, from, to, ts } = found
+  if (from !== expected.from || to !== expected.to || ts !== expected.ts) {
+    throw new ProtocolError('INVALID_SIG', 'rebound', 'This text was written for another message: whoever sent it here did not write it.')
+  }
+  return { text, bound: true }
+}
+
+const decoded = (plaintext: Uint8Array): string => {
+  try {
+    return fromUtf8(plaintext)
+  } catch (error) {
+    throw new ProtocolError('UNKNOWN_TYPE', 'not_text', 'The decrypted message is not UTF-8 text.', { cause: error })
+  }
+}
+
+const binding = (content: string): (Binding & { readonly text: string }) | undefined => {
+  if (!content.startsWith('{"text":')) return undefined
+  try {
+    const { text, from, to, ts } = JSON.parse(content) as Partial<Record<string, unknown>>
+    if (typeof text !== 'string' || typeof from !== 'string' || typeof to !== 'string' || typeof ts !== 'number') return undefined
+    // one value has one form: anything else is text that somebody typed
+    return JSON.stringify({ text, from, to, ts }) === content ? { text, from, to, ts } : undefined
+  } catch {
+    // not JSON is an answer here, not a failure: it is text that begins like a bound one
+    return undefined
+  }
+}
