@@ -11,7 +11,7 @@ export interface MailboxOptions {
   readonly low?: () => void
 }
 
-interface Waiting<M> {
+export interface Waiting<M> {
   readonly message: M
   readonly bytes: number
 }
@@ -19,10 +19,12 @@ interface Waiting<M> {
 export interface Mailbox<M> {
   /** Queues a message; false, and nothing changed, when it does not fit. */
   offer(message: M, bytes: number): boolean
-  /** The oldest message, or undefined when there is none. */
-  take(): { readonly message: M } | undefined
+  /** The oldest message and its size, or undefined when there is none. */
+  take(): Waiting<M> | undefined
+  /** Calls `low` if that is due; apart from `take`, so that a throw in it costs no message. */
+  ease(): void
   /** Takes all that waits. */
-  clear(): readonly M[]
+  clear(): readonly Waiting<M>[]
   size(): number
 }
 
@@ -33,17 +35,12 @@ export const createMailbox = <M>(options: MailboxOptions): Mailbox<M> => {
   const { messages, bytes = Infinity, high, low } = options
   const highWater = { messages: Math.ceil(messages * 0.75), bytes: bytes * 0.75 }
   const lowWater = { messages: Math.floor(messages * 0.25), bytes: bytes * 0.25 }
-  let waiting: (Waiting<M> | undefined)[] = []
+  const waiting: (Waiting<M> | undefined)[] = []
   let head = 0
   let held = 0
   let isHigh = false
 
   const size = (): number => waiting.length - head
-  const settle = (): void => {
-    if (!isHigh || size() > lowWater.messages || held > lowWater.bytes) return
-    isHigh = false
-    low?.()
-  }
 
   return {
     size,
@@ -64,21 +61,24 @@ export const createMailbox = <M>(options: MailboxOptions): Mailbox<M> => {
       head += 1
       held -= first.bytes
       if (head === waiting.length) {
-        waiting = []
+        waiting.length = 0
         head = 0
       } else if (head >= stride) {
         waiting.splice(0, head)
         head = 0
       }
-      settle()
       return first
     },
+    ease: () => {
+      if (!isHigh || size() > lowWater.messages || held > lowWater.bytes) return
+      isHigh = false
+      low?.()
+    },
     clear: () => {
-      const rest = waiting.slice(head).flatMap(entry => (entry ? [entry.message] : []))
-      waiting = []
+      const rest = waiting.slice(head).filter(entry => entry !== undefined)
+      waiting.length = 0
       head = 0
       held = 0
-      settle()
       return rest
     },
   }
