@@ -29,16 +29,17 @@ export const publicKeyOfPkcs8 = (pkcs8: Uint8Array): ParsedPublicKey => {
   return { spki, text: toBase64Url(spki) as string as PublicKeyText }
 }
 
+/** Why a text is not base64url, most telling first. */
+const unreadable: readonly (readonly [RegExp, string])[] = [
+  [/\s/, 'it holds white space'],
+  [/^[A-Za-z0-9+/]+=*$/, 'it is standard base64, with + and /, or its padding is wrong'],
+  [/[^A-Za-z0-9_=-]/, 'it is neither base64url nor PEM'],
+  [/=/, 'its padding is wrong'],
+]
+
 const fromEncoded = (text: string): Uint8Array => {
   const bytes = fromBase64Url(text, { padded: true })
-  if (bytes === undefined) {
-    const plain = /^[A-Za-z0-9+/=\s]+$/.test(text)
-    throw badKey(
-      'public',
-      'not_a_key',
-      plain ? 'it is standard base64 or broken base64url, with + / or white space' : 'it is neither base64url nor PEM',
-    )
-  }
+  if (bytes === undefined) throw badKey('public', 'not_a_key', unreadable.find(([pattern]) => pattern.test(text))?.[1] ?? 'it is cut off')
   if (bytes.length === 0) throw badKey('public', 'not_a_key', 'it is empty')
   // '-----' cannot begin a DER structure, so the two readings never meet
   return bytes[0] === 0x2d ? fromPem(new TextDecoder('latin1').decode(bytes)) : bytes
