@@ -1,0 +1,202 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
+import { createSigningQueue, measureSigning, priorities, type Priority } from '../../src/crypto/signing-queue.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { Crypto, PrivateKey } from '../../src/ports/crypto.ts'
+import { fromUtf8, toBase64Url, utf8 } from '../../src/protocol/encoding.ts'
+import { testKey } from '../helpers/test-keys.ts'
+
+/** A crypto port whose signatures are the message itself, and are ready when the test says so. */
+const held = () => {
+  const started: { readonly text: string; readonly finish: () => void; readonly fail: (error: Error) => void }[] = []
+  const sign: Crypto['sign'] = (_, message) =>
+    new Promise((resolve, reject) => {
+      started.push({ text: fromUtf8(message), finish: () => resolve(message), fail: reject })
+    })
+  return { crypto: { sign } as unknown as Crypto, started }
+}
+const privateKey = {} as PrivateKey
+const settled = () => new Promise(resolve => setImmediate(resolve))
+const signatureOf = (text: string) => toBase64Url(utf8(text))
+
+void t.test('no more than the allowed number is in flight, and the next starts when one is done', async t => {
+  const { crypto, started } = held()
+  const queue = createSigningQueue({ crypto, privateKey, inFlight: 2, maxQueued: 10 })
+  const answers = ['a', 'b', 'c'].map(text => queue.sign(text, 'message'))
+  t.same(
+    started.map(({ text }) => text),
+    ['a', 'b'],
+  )
+  t.equal(queue.depth(), 1)
+  started[1]?.finish()
+  t.equal(await answers[1], signatureOf('b'))
+  await settled()
+  t.same(
+    started.map(({ text }) => text),
+    ['a', 'b', 'c'],
+  )
+  t.equal(queue.depth(), 0)
+  for (const { finish } of started) finish()
+  t.same(await Promise.all(answers), ['a', 'b', 'c'].map(signatureOf))
+})
+
+void t.test('the urgent overtake what waits, and within one priority the order of asking is kept', async t => {
+  const { crypto, started } = held()
+  const queue = createSigningQueue({ crypto, privateKey, inFlight: 1, maxQueued: 100 })
+  const asked: readonly (readonly [string, Priority])[] = [
+    ['first', 'file'],
+    ['file 1', 'file'],
+    ['message 1', 'message'],
+    ['control 1', 'control'],
+    ['presence 1', 'presence'],
+    ['file 2', 'file'],
+    ['control 2', 'control'],
+    ['presence 2', 'presence'],
+    ['message 2', 'message'],
+  ]
+  const answers = asked.map(([text, priority]) => queue.sign(text, priority))
+  for (let at = 0; at < asked.length; at++) {
+    started[at]?.finish()
+    await settled()
+  }
+  await Promise.all(answers)
+  t.same(
+    started.map(({ text }) => text),
+    ['first', 'control 1', 'control 2', 'presence 1', 'presence 2', 'message 1', 'message 2', 'file 1', 'file 2'],
+  )
+})
+
+void t.test('a full queue refuses with TIMEOUT overloaded, and goes on when there is room', async t => {
+  const { crypto, started } = held()
+  const queue = createSigningQueue({ crypto, privateKey, inFlight: 1, maxQueued: 2 })
+  const answers = ['a', 'b', 'c'].map(text => queue.sign(text, 'message'))
+  t.equal(queue.depth(), 2)
+  await t.rejects(queue.sign('d', 'message'), { name: 'ProtocolError', code: 'TIMEOUT', reason: 'overloaded', message: /send less/ })
+  await t.rejects(queue.sign('e', 'file'), { name: 'ProtocolError', reason: 'overloaded' })
+  started[0]?.finish()
+  await settled()
+  answers.push(queue.sign('f', 'message'))
+  for (let at = 1; at < 4; at++) {
+    started[at]?.finish()
+    await settled()
+  }
+  t.same(await Promise.all(answers), ['a', 'b', 'c', 'f'].map(signatureOf))
+})
+
+void t.test('a full queue turns away the newest of its least urgent for something more urgent', async t => {
+  const { crypto, started } = held()
+  const queue = createSigningQueue({ crypto, privateKey, inFlight: 1, maxQueued: 3 })
+  const running = queue.sign('running', 'file')
+  const file = queue.sign('file', 'file')
+  const older = queue.sign('older', 'message')
+  const newer = queue.sign('newer', 'message')
+  const control = queue.sign('control', 'control')
+  await t.rejects(file, { name: 'ProtocolError', reason: 'overloaded' })
+  const presence = queue.sign('presence', 'presence')
+  await t.rejects(newer, { name: 'ProtocolError', reason: 'overloaded' })
+  t.equal(queue.depth(), 3)
+  for (let at = 0; at < 4; at++) {
+    started[at]?.finish()
+    await settled()
+  }
+  t.same(await Promise.all([running, control, presence, older]), ['running', 'control', 'presence', 'older'].map(signatureOf))
+})
+
+void t.test('a queue that may hold nothing still signs while there is a free place', async t => {
+  const { crypto, started } = held()
+  const queue = createSigningQueue({ crypto, privateKey, inFlight: 1, maxQueued: 0 })
+  const answer = queue.sign('a', 'file')
+  await t.rejects(queue.sign('b', 'control'), { name: 'ProtocolError', reason: 'overloaded' })
+  started[0]?.finish()
+  t.equal(await answer, signatureOf('a'))
+})
+
+void t.test('a signature that fails rejects its own caller and frees its place', async t => {
+  const { crypto, started } = held()
+  const queue = createSigningQueue({ crypto, privateKey, inFlight: 1, maxQueued: 5 })
+  const [bad, good] = [queue.sign('bad', 'control'), queue.sign('good', 'control')]
+  started[0]?.fail(new Error('no entropy'))
+  await t.rejects(bad, { message: 'no entropy' })
+  await settled()
+  started[1]?.finish()
+  t.equal(await good, signatureOf('good'))
+})
+
+void t.test('whatever is asked and finished in whatever order, every caller gets an answer and the bounds hold', async t => {
+  const step = fc.oneof(fc.constantFrom(...priorities), fc.constant('finish' as const))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 0, max: 5 }),
+      async (steps, inFlight, maxQueued) => {
+        const { crypto, started } = held()
+        const queue = createSigningQueue({ crypto, privateKey, inFlight, maxQueued })
+        const answers: Promise<string>[] = []
+        let finished = 0
+        for (const [at, step] of steps.entries()) {
+          if (step !== 'finish') answers.push(queue.sign(String(at), step).then(String, () => 'overloaded'))
+          else if (finished < started.length) started[finished++]?.finish()
+          await Promise.resolve()
+          if (queue.depth() > maxQueued) return false
+        }
+        await settled()
+        while (finished < started.length) {
+          started[finished++]?.finish()
+          await settled()
+        }
+        const given = await Promise.all(answers)
+        return queue.depth() === 0 && given.length === steps.filter(step => step !== 'finish').length
+      },
+    ),
+    { numRuns: 100 },
+  )
+  t.pass('property held')
+})
+
+const steppingClock = (): Clock & { advance(ms: number): void } => {
+  let now = 0
+  return { now: () => now, monotonic: () => now, after: () => () => undefined, endOfTick: run => run(), advance: ms => void (now += ms) }
+}
+
+void t.test('measuring counts signatures a second of clock time and stays within its budget', async t => {
+  const clock = steppingClock()
+  const crypto = {
+    sign: () => {
+      clock.advance(4)
+      return Promise.resolve(new Uint8Array(512))
+    },
+  } as unknown as Crypto
+  t.equal(await measureSigning({ crypto, privateKey, clock, inFlight: 1 }), 250)
+  t.ok(clock.monotonic() <= 50, `${String(clock.monotonic())} ms`)
+})
+
+void t.test('a machine on which one signature takes longer than the budget is measured by one', async t => {
+  const clock = steppingClock()
+  const crypto = {
+    sign: () => {
+      clock.advance(400)
+      return Promise.resolve(new Uint8Array(512))
+    },
+  } as unknown as Crypto
+  t.equal(await measureSigning({ crypto, privateKey, clock, inFlight: 1 }), 2.5)
+})
+
+void t.test('measuring ends on a clock that stands still', async t => {
+  const crypto = { sign: () => Promise.resolve(new Uint8Array(512)) } as unknown as Crypto
+  t.ok((await measureSigning({ crypto, privateKey, clock: steppingClock(), inFlight: 2 })) > 0)
+})
+
+void t.test('the real thing signs what verifies and measures something', async t => {
+  const crypto = nodeCrypto()
+  const key = await (await testKey(0)).privateKey(crypto)
+  const queue = createSigningQueue({ crypto, privateKey: key, inFlight: 2, maxQueued: 100 })
+  const { verifyPayload } = await import('../../src/crypto/transport-signature.ts')
+  const texts = Array.from({ length: 8 }, (_, at) => `{"n":${String(at)}}`)
+  const signatures = await Promise.all(texts.map((text, at) => queue.sign(text, priorities[at % 4] ?? 'file')))
+  for (const [at, text] of texts.entries()) t.equal(await verifyPayload(crypto, key.publicKey, text, signatures[at] ?? ''), true)
+  const clock: Clock = { now: Date.now, monotonic: () => performance.now(), after: () => () => undefined, endOfTick: setImmediate }
+  const rate = await measureSigning({ crypto, privateKey: key, clock, inFlight: 2 })
+  t.ok(rate > 1 && rate < 100_000, `${rate.toFixed(0)} a second`)
+})
