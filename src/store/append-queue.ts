@@ -81,7 +81,9 @@ export const createAppendQueue = (
     append(facts, { expected }) {
       return new Promise((resolve, reject) => {
         if (!refusal && expected.epoch !== start.epoch) {
-          refusal = new LogRefused(`This log is written by epoch ${start.epoch}, and epoch ${expected.epoch} tried to append: it has to stop.`)
+          refusal = new LogRefused(
+            `This log is written by epoch ${start.epoch}, and epoch ${expected.epoch} tried to append: it has to stop.`,
+          )
         }
         if (refusal) {
           reject(refusal)

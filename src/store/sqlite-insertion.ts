@@ -32,7 +32,9 @@ export const createInsertion = (
     `SELECT id, salt, name_hash AS nameHash, coalesce((SELECT max(version) FROM facts WHERE stream = streams.id), 0) AS version
      FROM streams WHERE name = ?`,
   )
-  const addStream = db.prepare<[string, Uint8Array, Uint8Array], number>('INSERT INTO streams (name, salt, name_hash) VALUES (?, ?, ?) RETURNING id').pluck()
+  const addStream = db
+    .prepare<[string, Uint8Array, Uint8Array], number>('INSERT INTO streams (name, salt, name_hash) VALUES (?, ?, ?) RETURNING id')
+    .pluck()
   const addFact = db.prepare<[number, number, number, string, number, number, number, string, Uint8Array, Uint8Array]>(
     'INSERT INTO facts (seq, stream, version, type, schema, at, epoch, data, data_hash, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   )

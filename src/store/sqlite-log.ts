@@ -49,7 +49,11 @@ const checkTail = (db: Database.Database, { file, sha256 }: SqliteLogOptions): v
 }
 
 /** The running log on an open database of which this process is the writer. */
-const writeTo = <T extends { readonly type: string }>(db: Database.Database, unlock: () => void, options: SqliteLogOptions): SqliteLog<T> => {
+const writeTo = <T extends { readonly type: string }>(
+  db: Database.Database,
+  unlock: () => void,
+  options: SqliteLogOptions,
+): SqliteLog<T> => {
   const { file, endOfTick, upcasters } = options
   const schemas = createSchemas(upcasters)
   const epoch = takeOver(db)
@@ -59,7 +63,8 @@ const writeTo = <T extends { readonly type: string }>(db: Database.Database, unl
 
   const transaction = db.transaction((rows: readonly WaitingRow[], firstSeq: number) => {
     const now = writer.get()
-    if (now !== epoch) throw new LogRefused(`Epoch ${now ?? 'unknown'} has taken over the log ${file} from epoch ${epoch}: this process has to stop.`)
+    if (now !== epoch)
+      throw new LogRefused(`Epoch ${now ?? 'unknown'} has taken over the log ${file} from epoch ${epoch}: this process has to stop.`)
     insert(rows, firstSeq)
   }).immediate
 

@@ -17,7 +17,8 @@ export const readMigrations = (folder: URL): readonly string[] => {
     .filter(name => name.endsWith('.sql'))
     .sort()
   return names.map((name, index) => {
-    if (Number(name.slice(0, 4)) !== index + 1) throw new LogUnusable(`Migration ${index + 1} is missing (found ${name}): install the package again.`)
+    if (Number(name.slice(0, 4)) !== index + 1)
+      throw new LogUnusable(`Migration ${index + 1} is missing (found ${name}): install the package again.`)
     return readFileSync(new URL(name, folder), 'utf8')
   })
 }
@@ -107,7 +108,9 @@ export const openForReading = (path: string, file: string, known: number): Datab
     const version = checkIdentity(db, file, known)
     if (version === 0) throw new LogUnusable(`The log ${file} is empty: nothing was ever recorded in it.`)
     if (version < known) {
-      throw new LogUnusable(`The log ${file} is of an older version (${version}, today's is ${known}): start its node once, which brings it up to date.`)
+      throw new LogUnusable(
+        `The log ${file} is of an older version (${version}, today's is ${known}): start its node once, which brings it up to date.`,
+      )
     }
     db.pragma('mmap_size = 0')
     return db

@@ -19,7 +19,8 @@ type Row = [
 ]
 
 /** Sequence of the last row, 0 when there is none. */
-export const headOf = (db: Database.Database): number => db.prepare<[], number>('SELECT coalesce(max(seq), 0) FROM facts').pluck().get() ?? 0
+export const headOf = (db: Database.Database): number =>
+  db.prepare<[], number>('SELECT coalesce(max(seq), 0) FROM facts').pluck().get() ?? 0
 
 const damaged = (file: string, seq: number, why: string, cause?: unknown): LogUnusable =>
   new LogUnusable(`Row ${seq} of the log ${file} ${why}: the log is damaged, put a backup in its place.`, { cause })

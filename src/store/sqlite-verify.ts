@@ -8,8 +8,7 @@ const PAGE = 500
 
 /** `chain` is the hash of row `seq` in hexadecimal: two logs with the same are the same. */
 export type Verdict =
-  | { readonly ok: true; readonly seq: number; readonly chain: string }
-  | { readonly ok: false; readonly seq: number; readonly why: string }
+  { readonly ok: true; readonly seq: number; readonly chain: string } | { readonly ok: false; readonly seq: number; readonly why: string }
 
 interface Row {
   readonly seq: number
@@ -58,7 +57,13 @@ export const verifyRows = (db: Database.Database, sha256: Crypto['sha256'], from
   let next = from
   try {
     const select = db.prepare<[number, number], Row>(SELECT)
-    let previous = from === 1 ? genesis() : (db.prepare<[number], Uint8Array>('SELECT chain FROM facts WHERE seq = ?').pluck().get(from - 1) ?? genesis())
+    let previous =
+      from === 1
+        ? genesis()
+        : (db
+            .prepare<[number], Uint8Array>('SELECT chain FROM facts WHERE seq = ?')
+            .pluck()
+            .get(from - 1) ?? genesis())
     let size = PAGE
     while (next <= to) {
       const last = Math.min(next + size - 1, to)

@@ -20,10 +20,17 @@ export const advertised = (user: string, at = 1): NewFact<SampleFact> => ({
   fact: { type: 'user.advertised', user },
 })
 
-export const removed = (user: string, at = 2): NewFact<SampleFact> => ({ stream: `user:${user}` as Address, at, fact: { type: 'user.removed', user } })
+export const removed = (user: string, at = 2): NewFact<SampleFact> => ({
+  stream: `user:${user}` as Address,
+  at,
+  fact: { type: 'user.removed', user },
+})
 
 /** Everything that a log answers from `from` on. */
-export const readAll = async <T extends { readonly type: string }>(log: Pick<EventLog<T>, 'read'>, from = 1): Promise<RecordedFact<T>[]> => {
+export const readAll = async <T extends { readonly type: string }>(
+  log: Pick<EventLog<T>, 'read'>,
+  from = 1,
+): Promise<RecordedFact<T>[]> => {
   const facts: RecordedFact<T>[] = []
   for await (const fact of log.read(from)) facts.push(fact)
   return facts

@@ -39,7 +39,16 @@ const slowPlace = (): Place => {
   const disk = memoryDisk()
   const clock = eagerClock()
   return {
-    open: () => Promise.resolve(memoryLog<SampleFact>({ disk, endOfTick, commit: done => { clock.after(50, done) } })),
+    open: () =>
+      Promise.resolve(
+        memoryLog<SampleFact>({
+          disk,
+          endOfTick,
+          commit: done => {
+            clock.after(50, done)
+          },
+        }),
+      ),
     takeOver: () => void memoryLog<SampleFact>({ disk }),
   }
 }
@@ -70,7 +79,12 @@ const fencelessPlace = (): Place => {
 
 await eventLogContract(t, 'SQLite', t => {
   const file = logFile(t.testdir({}))
-  return { open: () => openSample(file), takeOver: () => { tamper(file, 'UPDATE writer SET epoch = epoch + 1') } }
+  return {
+    open: () => openSample(file),
+    takeOver: () => {
+      tamper(file, 'UPDATE writer SET epoch = epoch + 1')
+    },
+  }
 })
 await eventLogContract(t, 'memory', memoryPlace)
 await eventLogContract(t, 'a backend whose commits take 50 ms', slowPlace)

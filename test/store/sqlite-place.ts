@@ -15,7 +15,8 @@ export const logFile = (directory: string): string => join(directory, 'log.db')
 /** Changes the database behind the program's back, without its triggers, as a hex editor would. */
 export const tamper = (file: string, sql: string): void => {
   const db = new Database(file)
-  for (const name of db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all()) db.exec(`DROP TRIGGER ${name}`)
+  for (const name of db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all())
+    db.exec(`DROP TRIGGER ${name}`)
   db.pragma('foreign_keys = OFF')
   db.exec(sql)
   db.close()

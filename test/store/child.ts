@@ -1,0 +1,40 @@
+/** Starts test/store/appending-child.ts and hears what it says, line by line. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+export interface Said {
+  readonly epoch?: number
+  readonly acknowledged?: number
+  readonly error?: string
+  readonly refused?: string
+  readonly again?: unknown
+}
+
+const script = fileURLToPath(new URL('appending-child.ts', import.meta.url))
+
+/** @param limit blocks of 512 bytes that any one file may grow to: what is beyond fails as on a full disk */
+export const startChild = (
+  file: string,
+  how: 'forever' | 'hold',
+  limit?: number,
+): { readonly child: ChildProcess; readonly lines: AsyncIterator<Said>; gone: Promise<unknown> } => {
+  const command = [process.execPath, script, file, how]
+  const child =
+    limit === undefined
+      ? spawn(command[0]!, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
+      : spawn('sh', ['-c', `ulimit -f ${limit} && exec "$@"`, 'sh', ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const gone = once(child, 'close')
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+  return {
+    child,
+    gone,
+    lines: {
+      async next() {
+        const line = await lines.next()
+        return line.done ? { done: true, value: undefined } : { done: false, value: JSON.parse(line.value) as Said }
+      },
+    },
+  }
+}
