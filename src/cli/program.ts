@@ -1,0 +1,63 @@
+/** The program `socp`: its commands, and what each end of them means to the shell. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { KeyFileError } from '../crypto/node-key-file.ts'
+import { LogRefused, LogUnusable } from '../store/log.ts'
+import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
+import { addKeys } from './keys.ts'
+import { addLog } from './log.ts'
+import { withExamples } from './options.ts'
+import { tell } from './output.ts'
+
+/** Each adds one command with its subcommands, in the order of the help. */
+const commands: readonly ((program: Command) => void)[] = [addKeys, addLog]
+
+const version = (): string => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
+  return version
+}
+
+/** The whole command line; nothing runs before it is parsed. */
+export const createProgram = (): Command => {
+  const program = new Command('socp')
+    .description('A decentralised, end-to-end encrypted chat: server and terminal client for SOCP v1.3')
+    .version(version())
+    .exitOverride()
+    .showHelpAfterError('Add --help to see how it is used.')
+  withExamples(program, [
+    ['socp serve', 'run a server that listens on this machine only'],
+    ['socp chat --server ws://127.0.0.1:9000 --name ann', 'chat on it'],
+    ['socp log ls', 'see what happened to it'],
+  ])
+  for (const add of commands) add(program)
+  return program
+}
+
+/** Errors whose message is a sentence for the person, and the exit code that scripts get. */
+const known: readonly (readonly [kind: new (...args: never[]) => Error, exitCode: (error: Error) => ExitCode])[] = [
+  [CommandFailure, error => (error as CommandFailure).exitCode],
+  [KeyFileError, () => exitCodes.data],
+  [LogUnusable, () => exitCodes.data],
+  [LogRefused, () => exitCodes.failed],
+]
+
+const exitCodeOf = (error: unknown): ExitCode => {
+  if (error instanceof CommanderError) {
+    // commander has told the person already; help and version that were asked for are no errors
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
+  }
+  const row = known.find(([kind]) => error instanceof kind)
+  if (row === undefined) throw error
+  tell(`socp: ${(error as Error).message}`)
+  return row[1](error as Error)
+}
+
+/** Runs the command line; answers the exit code. A rejection is a bug. */
+export const runProgram = async (args: readonly string[]): Promise<ExitCode> => {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' })
+    return exitCodes.done
+  } catch (error) {
+    return exitCodeOf(error)
+  }
+}
