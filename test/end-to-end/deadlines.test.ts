@@ -1,0 +1,70 @@
+/** The deadlines that people and peers feel, in one wait: heartbeat, silence, grace after a lost connection and after a kill. */
+import t from 'tap'
+import { attachFrameUser } from '../helpers/frame-client-user.ts'
+import { isWellSigned, newId } from '../helpers/frame-client.ts'
+import type { Heard } from '../helpers/frame-client.ts'
+import { processes, writeIdentity } from '../helpers/processes.ts'
+import { stockKey } from '../helpers/stock-crypto.ts'
+import { startStockServer } from '../helpers/stock-server.ts'
+
+const rig = processes(t)
+const [serverKey, peerKey, lostKey, backKey, watchKey] = await Promise.all([0, 1, 2, 3, 4].map(stockKey))
+if (!serverKey || !peerKey || !lostKey || !backKey || !watchKey) throw new Error('no keys')
+const data = rig.place('server')
+writeIdentity(data, newId(), serverKey)
+const before = await rig.serve({ data })
+const caps = ['proof', 'ack']
+const lost = await attachFrameUser({ url: before.url, key: lostKey, name: 'lost', caps })
+const back = await attachFrameUser({ url: before.url, key: backKey, name: 'back', caps })
+await before.kill()
+const home = await rig.serve({ data, port: before.port })
+const restarted = performance.now()
+
+const isAbout = (type: string, user: string) => (frame: Heard) => frame.type === type && frame.payload.user_id === user
+const watcher = await attachFrameUser({ url: home.url, key: watchKey, name: 'watcher' })
+t.teardown(() => watcher.socket.close())
+
+// linked, alive at TCP and for pings, and silent above
+const silent = await startStockServer({ key: peerKey })
+t.teardown(() => silent.close())
+const { socket } = await silent.join(home.url)
+socket.send(silent.announcement())
+await home.waitFor('linked', event => event.server_id === silent.id)
+const linked = performance.now()
+
+t.jobs = 4
+
+t.test('sessions of a killed node are still listed as away, and one that returns is online again', async t => {
+  const first = await watcher.list()
+  t.match(first.find(entry => entry.user_id === lost.id), { display_name: 'lost', server_id: home.id, presence: 'away' })
+  t.match(first.find(entry => entry.user_id === back.id), { presence: 'away' })
+  const returned = await attachFrameUser({ url: home.url, key: backKey, name: 'back', id: back.id, caps })
+  t.teardown(() => returned.socket.close())
+  const second = await watcher.list()
+  t.match(second.find(entry => entry.user_id === back.id), { presence: 'online' })
+
+  await t.test('one that does not return is removed after the grace time of 30 s', async t => {
+    const removed = await watcher.socket.waitFor(isAbout('USER_REMOVE', lost.id), { timeoutMs: 40_000 })
+    const after = performance.now() - restarted
+    t.ok(after > 25_000 && after < 36_000, `removed after ${after.toFixed(0)} ms`)
+    t.ok(isWellSigned(home.pubkey, removed))
+    const third = await watcher.list()
+    t.notOk(third.some(entry => entry.user_id === lost.id))
+    t.match(third.find(entry => entry.user_id === back.id), { presence: 'online' })
+    t.notOk(watcher.socket.heard.some(isAbout('USER_REMOVE', back.id)))
+  })
+})
+
+t.test('a heartbeat comes within 15 s, signed', async t => {
+  const beat = await silent.waitFor('HEARTBEAT', { timeoutMs: 20_000 })
+  const after = performance.now() - linked
+  t.ok(after < 17_000, `after ${after.toFixed(0)} ms`)
+  t.ok(isWellSigned(home.pubkey, beat))
+  t.same(beat.payload, {})
+})
+
+t.test('16: a peer that is alive at TCP and silent above is dead after 45 s', async t => {
+  const unlinked = await home.waitFor('unlinked', event => event.server_id === silent.id, { timeoutMs: 55_000 })
+  const after = performance.now() - linked
+  t.ok(after > 40_000 && after < 52_000, `unlinked after ${after.toFixed(0)} ms: ${unlinked.why}`)
+})
