@@ -1,7 +1,7 @@
 /** The fields that payloads are made of: tolerant of what stock programs send, bounded in every direction. */
 import { z } from 'zod'
 import { fromAnyBase64, utf8 } from './encoding.ts'
-import { serverId, userId } from './ids.ts'
+import { serverId } from './ids.ts'
 import { limits } from './limits.ts'
 
 const SIGNATURE = /^[A-Za-z0-9_-]*={0,2}$/
@@ -71,7 +71,8 @@ export const caps = z.array(z.string().min(1).max(32)).max(limits.maxCaps)
 /** [epoch, counter] of a presence event at its origin. */
 export const presenceSeq = z.tuple([count, count]).readonly()
 
-export const userIds = z.array(userId).max(limits.maxEntries)
+/** Names of members as stock servers write them; nothing is done with them, so nothing more is asked of them. */
+export const memberNames = z.array(z.string().max(limits.maxNameBytes)).max(limits.maxEntries)
 
 /** Free-form data that a person says about themselves; `readMeta` takes it apart. */
 export const metaObject = z.looseObject({}).nullish()

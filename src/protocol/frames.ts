@@ -1,6 +1,6 @@
 /** The table of all frames: who may send each, how it is signed, what it is for; its payload stands in payloads.ts. */
 import type { z } from 'zod'
-import { payloads } from './payloads.ts'
+import type { payloads } from './payloads.ts'
 
 export type FrameType = keyof typeof payloads
 export type PayloadOf<T extends FrameType> = z.output<(typeof payloads)[T]>
@@ -40,8 +40,8 @@ export const frames = {
     signature: 'required',
     doc: 'A server says where it is and by which key; first frame of a link, then gossip (§8.1).',
   },
-  SERVER_HELLO_LINK: { by: ['stranger'], toUsers: false, signature: 'required', doc: 'First frame of a link from stock servers.' },
-  PEER_HELLO_LINK: { by: ['stranger'], toUsers: false, signature: 'required', doc: 'First frame of a link from stock servers.' },
+  SERVER_HELLO_LINK: { by: ['stranger'], toUsers: false, signature: 'optional', doc: 'First frame of a link from stock servers.' },
+  PEER_HELLO_LINK: { by: ['stranger'], toUsers: false, signature: 'optional', doc: 'First frame of a link from stock servers.' },
   SERVER_VOUCH: { by: ['server'], toUsers: false, signature: 'required', doc: 'An introducer tells its members whom it admitted.' },
   CHALLENGE: { by: ['stranger'], toUsers: true, signature: 'absent', doc: 'Asks the other end to sign a nonce.' },
   PROOF: { by: ['stranger'], toUsers: true, signature: 'required', doc: 'Answers a challenge; the signature is the proof.' },

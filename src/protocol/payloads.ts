@@ -61,16 +61,13 @@ export const presence = {
 
 /** Keys of the public channel, SOCP §9.3; taken from stock servers and not acted upon. */
 export const publicChannel = {
-  PUBLIC_CHANNEL_ADD: z.looseObject({ add: field.userIds.optional(), if_version: field.count.optional() }),
+  PUBLIC_CHANNEL_ADD: z.looseObject({ add: field.memberNames.optional(), if_version: field.count.optional() }),
   PUBLIC_CHANNEL_UPDATED: z.looseObject({
     version: field.count.optional(),
-    wraps: z
-      .array(z.looseObject({ member_id: userId }))
-      .max(limits.maxEntries)
-      .optional(),
+    wraps: z.array(z.looseObject({})).max(limits.maxEntries).optional(),
   }),
   PUBLIC_CHANNEL_KEY_SHARE: z.looseObject({
-    shares: z.array(z.looseObject({ member: userId })).max(limits.maxEntries),
+    shares: z.array(z.looseObject({})).max(limits.maxEntries),
     creator_pub: field.keyText.optional(),
     content_sig: field.signatureText,
   }),

@@ -4,7 +4,8 @@ import type { ExpectedError, SuiteEnvironment } from './environment.ts'
 type Assertions = Pick<SuiteEnvironment, 'equal' | 'same' | 'ok' | 'throws' | 'rejects'>
 
 const shown = (value: unknown): string => {
-  const text = JSON.stringify(value, (_, inner: unknown) => (inner instanceof Uint8Array ? [...inner] : inner)) ?? String(value)
+  const json = JSON.stringify(value, (_, inner: unknown) => (inner instanceof Uint8Array ? [...inner] : inner)) as string | undefined
+  const text = json ?? String(value)
   return text.length > 300 ? `${text.slice(0, 300)}…` : text
 }
 

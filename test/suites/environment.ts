@@ -9,16 +9,16 @@ export interface ExpectedError {
 
 export interface SuiteEnvironment {
   /** Registers one named case; a throw or a rejection of `run` fails it. */
-  test(name: string, run: () => void | Promise<void>): void
+  readonly test: (name: string, run: () => void | Promise<void>) => void
   /** Strict equality of primitives (`Object.is`). */
-  equal(actual: unknown, expected: unknown, message?: string): void
+  readonly equal: (actual: unknown, expected: unknown, message?: string) => void
   /** Equality of structure; typed arrays compare by their bytes. */
-  same(actual: unknown, expected: unknown, message?: string): void
-  ok(value: unknown, message?: string): void
-  throws(run: () => unknown, expected?: ExpectedError, message?: string): void
-  rejects(promise: Promise<unknown>, expected?: ExpectedError, message?: string): Promise<void>
+  readonly same: (actual: unknown, expected: unknown, message?: string) => void
+  readonly ok: (value: unknown, message?: string) => void
+  readonly throws: (run: () => unknown, expected?: ExpectedError, message?: string) => void
+  readonly rejects: (promise: Promise<unknown>, expected?: ExpectedError, message?: string) => Promise<void>
   /** A file of the captured wire data by its name: `.json` parsed, `.jsonl` as an array of its parsed lines. */
-  vectors(name: string): unknown
+  readonly vectors: (name: string) => unknown
 }
 
 /** A suite registers its cases when it is called and does nothing else. */
