@@ -1,0 +1,286 @@
+/** The client library: attach to one server of a mesh, see who is online, and exchange messages and files end to end. Runs in Node and in browsers. */
+import { Subject, type Observable } from 'rxjs'
+import type { PrivateKey } from '../ports/crypto.ts'
+import type { Ports } from '../ports/ports.ts'
+import { fromBase64Url } from '../protocol/encoding.ts'
+import type { UserId } from '../protocol/ids.ts'
+import type { EventLog } from '../store/log.ts'
+import { createConnection } from './connection.ts'
+import { createDispatch } from './dispatch.ts'
+import type { ClientEvent, ListedUser } from './events.ts'
+import { decideServer, decideServerTrust, decideTrust, type ClientFact, type ServerPin } from './facts.ts'
+import type { FileStore } from './file-store.ts'
+import type { Attachment } from './handshake.ts'
+import { openJournal } from './journal.ts'
+import { createKeyBook } from './key-book.ts'
+import { createListing } from './listing.ts'
+import { byName, resolveName, type Resolution } from './names.ts'
+import { createOutbox } from './outbox.ts'
+import { createReading } from './reading.ts'
+import { createRoster, type Member } from './roster.ts'
+import { cleanLine, cleanName, nameProblem } from './sanitise.ts'
+import { createReceiving } from './transfers/receiving.ts'
+import { createSending, type Progress } from './transfers/sending.ts'
+import { createStalls } from './transfers/stalls.ts'
+import { createWire } from './wire.ts'
+import { createWriting, offlineWhy, type Outcome } from './writing.ts'
+
+export interface ClientOptions {
+  readonly ports: Ports
+  readonly identity: { readonly userId: UserId; readonly privateKey: PrivateKey }
+  /** Shown to others; see `nameProblem`. */
+  readonly name: string
+  /** `ws://host:port` or `wss://…`. */
+  readonly serverUrl: string
+  /** Opened for this client alone; it is not closed here. */
+  readonly log: EventLog<ClientFact>
+  readonly files: FileStore
+  /** Bytes of the largest file that is sent or taken; 1 GiB unless given. */
+  readonly maxFileBytes?: number
+  /** Called once when the log refuses: nothing can be done any more. */
+  readonly fatal: (error: Error) => void
+}
+
+/** `ref` comes back in the events that answer a call. */
+export interface CallOptions {
+  readonly ref?: string
+}
+
+export interface Client {
+  /** Everything that happens; hot: subscribe before `connect`. */
+  readonly events$: Observable<ClientEvent>
+  /** Dials, and keeps the connection from then on. `ready` tells when it stands. */
+  connect(): void
+  readonly attached: boolean
+  /** Asks the server who is online; answered by `users`. False when there is no connection. */
+  list(options?: CallOptions): Promise<boolean>
+  /** Sends to one person by name or id; answered by one `sent`, or by `error` when the name means nobody or several. True when sent. */
+  tell(to: string, text: string, options?: CallOptions): Promise<boolean>
+  /** Sends to everybody online; answered by one `sent` with `to` = `public`. */
+  all(text: string, options?: CallOptions): Promise<boolean>
+  /** Sends a file; answered like `tell`. */
+  sendFile(to: string, path: string, options?: CallOptions & { readonly progress?: Progress }): Promise<boolean>
+  /** Takes the changed keys of a person for theirs, or without a name the changed key of the server. Answered by `trusted` or `error`. */
+  trust(name: string | undefined, options?: CallOptions): boolean
+  /** Who is online, sorted by name. */
+  users(): readonly ListedUser[]
+  resolve(name: string): Resolution<Member>
+  /** Leaves at once, and resolves when everything is recorded and the socket closed. */
+  close(): Promise<void>
+}
+
+const maxFileBytesByDefault = 1_073_741_824
+const caps = ['ack', 'blocks', 'bound', 'proof'] as const
+
+/** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
+export const createClient = async (options: ClientOptions): Promise<Client> => {
+  const { ports, identity, serverUrl: url, log, files, maxFileBytes = maxFileBytesByDefault } = options
+  const { userId, privateKey } = identity
+  const { clock, crypto } = ports
+  const unusable = nameProblem(options.name)
+  if (unusable !== undefined) throw new RangeError(unusable)
+  const name = cleanName(options.name)
+
+  const events = new Subject<ClientEvent>()
+  const emit = (event: ClientEvent): void => {
+    events.next(event)
+  }
+  const crashed = (error: unknown): void => {
+    emit({ event: 'error', code: 'INTERNAL', detail: cleanLine(error instanceof Error ? error.message : String(error)) })
+  }
+  let closing = false
+  let wasReady = false
+
+  const stalls = createStalls({
+    clock,
+    orphaned: transfer => {
+      files.sweep(transfer).catch(crashed)
+    },
+  })
+  const journal = await openJournal({ log, clock, user: userId, perform: stalls.perform, fatal: options.fatal, crashed })
+  const record = (stream: `user:${string}` | `server:${string}`, facts: readonly ClientFact[]): void => {
+    for (const fact of facts) journal.record(stream, fact)
+  }
+  // another key that is announced for us is an alarm like anybody's
+  if (!journal.state.users.has(userId)) record(`user:${userId}`, [{ type: 'key.pinned', user: userId, pubkey: privateKey.publicKey.text }])
+
+  const wire = createWire({ ports, userId, privateKey, lastTs: journal.state.lastTs })
+  const roster = createRoster(emit)
+  const nameOf = (user: UserId): string => roster.members.get(user)?.name ?? user
+  const fingerprintOf = (key: string): string =>
+    [...crypto.sha256(fromBase64Url(key) ?? new Uint8Array())]
+      .map(byte => byte.toString(16).padStart(2, '0'))
+      .join('')
+      .replace(/(.{4})(?=.)/g, '$1 ')
+
+  const accept = async (proven: ServerPin): Promise<boolean> => {
+    record(`server:${proven.server}`, decideServer(journal.state, url, proven))
+    await journal.flushed()
+    const known = journal.state.servers.get(url)
+    const same = known?.pin.server === proven.server && known.pin.pubkey === proven.pubkey
+    if (!same) {
+      const { server } = proven
+      emit({ event: 'alarm', kind: 'server_key', user_id: server, name: server, fingerprint: fingerprintOf(proven.pubkey) })
+    }
+    return same
+  }
+
+  const requestList = (): void => {
+    void request('LIST_REQUEST', {})
+  }
+  const request = async (type: 'LIST_REQUEST' | 'PUBKEY_REQUEST', payload: Readonly<Record<string, unknown>>): Promise<void> => {
+    try {
+      connection.send([await wire.signed({ type, to: connection.attachment?.server || '*', payload }, 'control')])
+    } catch (error) {
+      crashed(error)
+    }
+  }
+  const listing = createListing({ clock, roster, request: requestList })
+  const outbox = createOutbox({ clock, busy: () => connection.busy })
+  const keyBook = createKeyBook({
+    clock,
+    crypto,
+    journal,
+    roster,
+    request: user => {
+      void request('PUBKEY_REQUEST', { user_id: user })
+    },
+    alarm: (user, changed) => {
+      const fingerprint = fingerprintOf(changed.encPubkey ?? changed.pubkey)
+      emit({ event: 'alarm', kind: 'user_key', user_id: user, name: nameOf(user), fingerprint })
+    },
+    refused: (user, error) => {
+      emit({ event: 'error', code: error.code, detail: `The key announced for ${nameOf(user)} is not used: ${error.message}` })
+    },
+  })
+  const shared = { ports, crypto, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, wire, outbox, nameOf, emit }
+  const receiving = createReceiving(shared)
+  const dispatch = createDispatch({ journal, roster, keyBook, listing, outbox, receiving, emit, crashed, read: createReading(shared) })
+
+  const attached = ({ server }: Attachment): void => {
+    if (wasReady) emit({ event: 'resumed' })
+    else emit({ event: 'ready', user_id: userId, name, server_id: server })
+    wasReady = true
+    void listing.refresh()
+  }
+  const lost = (why: string): void => {
+    emit({ event: 'offline', since: clock.now() })
+    stalls.failAll(why)
+    outbox.lost(why)
+    keyBook.detached()
+    listing.lost()
+  }
+  const connection = createConnection({
+    ports,
+    url,
+    userId,
+    wire,
+    hello: { client: 'socp-node', pubkey: privateKey.publicKey.text, enc_pubkey: privateKey.publicKey.text, meta: { display_name: name }, caps },
+    pin: () => journal.state.servers.get(url)?.pin,
+    accept,
+    attached,
+    frame: dispatch,
+    lost,
+    problem: (code, detail) => {
+      emit({ event: 'error', code, detail })
+    },
+  })
+  const sockets = {
+    attachment: () => connection.attachment,
+    send: (texts: readonly string[]) => connection.send(texts),
+    buffered: () => connection.buffered,
+  }
+  const writing = createWriting({ ...shared, ...sockets })
+  const sendFile = createSending({ ...shared, ...sockets })
+
+  const others = (): readonly Member[] => [...roster.members.values()].filter(member => member.id !== userId)
+  const fail = (code: string, detail: string, ref: string | undefined): false => {
+    emit({ event: 'error', code, detail, ...(ref !== undefined && { ref }) })
+    return false
+  }
+  const find = (typed: string, ref: string | undefined): Member | undefined => {
+    const resolution = resolveName(typed, others())
+    if ('found' in resolution) return resolution.found
+    if ('unknown' in resolution) {
+      fail('USER_NOT_FOUND', `Nobody online is called "${cleanLine(typed, 80)}". /list shows who is.`, ref)
+      return undefined
+    }
+    const listed = resolution.ambiguous.slice(0, 10).map(person => `${person.id} (on ${person.server})`)
+    const more = resolution.ambiguous.length > 10 ? ` and ${resolution.ambiguous.length - 10} more` : ''
+    fail('AMBIGUOUS_NAME', `${resolution.ambiguous.length} people are called "${cleanLine(typed, 80)}"; use the id: ${listed.join(', ')}${more}.`, ref)
+    return undefined
+  }
+  const settled = (to: string, { id, why }: Outcome, ref: string | undefined): boolean => {
+    const status = why === undefined ? 'sent' : 'failed'
+    emit({ event: 'sent', id, ref: ref ?? null, to, status, ...(why !== undefined && { why }) })
+    return why === undefined
+  }
+  const users = (): readonly ListedUser[] =>
+    [...roster.members.values()].sort(byName).map(({ id, name: called, server, presence }) => ({ user_id: id, name: called, server_id: server, presence }))
+
+  return {
+    events$: events.asObservable(),
+    connect: () => {
+      connection.start()
+    },
+    get attached() {
+      return connection.attachment !== undefined
+    },
+    list: async ({ ref } = {}) => {
+      if (connection.attachment === undefined) return fail('OFFLINE', offlineWhy, ref)
+      // a stock server without a list still tells who comes and goes
+      await listing.refresh()
+      emit({ event: 'users', users: users(), ...(ref !== undefined && { ref }) })
+      return true
+    },
+    tell: async (to, text, { ref } = {}) => {
+      const member = find(to, ref)
+      return member === undefined ? false : settled(member.id, await writing.direct(member.id, text), ref)
+    },
+    all: async (text, { ref } = {}) => {
+      const members = others().map(member => member.id)
+      return settled('public', await writing.toAll(members, text), ref)
+    },
+    sendFile: async (to, path, { ref, progress = () => {} } = {}) => {
+      const member = find(to, ref)
+      return member === undefined ? false : settled(member.id, await sendFile(member.id, path, progress), ref)
+    },
+    trust: (typed, { ref } = {}) => {
+      const refs = ref === undefined ? {} : { ref }
+      if (typed === undefined) {
+        const changed = journal.state.servers.get(url)?.changed
+        if (changed === undefined) return fail('NOTHING_TO_TRUST', 'The key of the server has not changed.', ref)
+        record(`server:${changed.server}`, decideServerTrust(journal.state, url))
+        journal.release(() => {
+          emit({ event: 'trusted', kind: 'server_key', user_id: changed.server, name: changed.server, ...refs })
+          connection.retry()
+        })
+        return true
+      }
+      const id = journal.state.users.has(typed as UserId) ? (typed as UserId) : find(typed, ref)?.id
+      if (id === undefined) return false
+      const facts = decideTrust(journal.state, id)
+      if (facts.length === 0) return fail('NOTHING_TO_TRUST', `The key of ${nameOf(id)} has not changed.`, ref)
+      record(`user:${id}`, facts)
+      journal.release(() => {
+        emit({ event: 'trusted', kind: 'user_key', user_id: id, name: nameOf(id), ...refs })
+      })
+      return true
+    },
+    users,
+    resolve: typed => resolveName(typed, others()),
+    close: async () => {
+      if (closing) return
+      closing = true
+      const reached = connection.attachment
+      const goodbye = reached === undefined ? undefined : await wire.signed({ type: 'CTRL_CLOSE', to: reached.server || '*', payload: {} }, 'control')
+      await connection.close(goodbye)
+      stalls.failAll('The program was stopped.')
+      outbox.lost('The program was stopped.')
+      keyBook.detached()
+      listing.lost()
+      await journal.close()
+      events.complete()
+    },
+  }
+}

@@ -1,0 +1,261 @@
+/** Keeps this client attached to its server: dials, shakes hands, hands on verified frames, and returns after a loss with backoff. */
+import { verifyPayload } from '../crypto/transport-signature.ts'
+import { NetworkError, type Socket, type SocketHandler } from '../ports/network.ts'
+import type { Ports } from '../ports/ports.ts'
+import { parseFrame, type AnyFrame } from '../protocol/envelope.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import { ruleOf } from '../protocol/frames.ts'
+import type { UserId } from '../protocol/ids.ts'
+import { limits } from '../protocol/limits.ts'
+import { reconnectMs } from './backoff.ts'
+import type { ServerPin } from './facts.ts'
+import { createHandshake, type Attachment, type Handshake, type HandshakeRefused } from './handshake.ts'
+import { createInbox, type Inbox } from './inbox.ts'
+import { cleanLine } from './sanitise.ts'
+import type { Wire } from './wire.ts'
+
+const dialMs = 5_000
+/** Frames that a stock server sends before we know that it is one. */
+const maxEarly = 1_024
+/** A goodbye and what was queued before it must be through by then. */
+const closeMs = 3_000
+
+export interface ConnectionOptions {
+  readonly ports: Ports
+  readonly url: string
+  readonly userId: UserId
+  readonly wire: Wire
+  readonly hello: Readonly<Record<string, unknown>>
+  readonly pin: () => ServerPin | undefined
+  readonly accept: (proven: ServerPin) => Promise<boolean>
+  readonly attached: (attachment: Attachment) => void
+  /** An attached frame, verified as far as the server's key goes; the next is handed over when it resolves. */
+  readonly frame: (frame: AnyFrame, attachment: Attachment) => Promise<void>
+  /** The attachment is gone; `why` is a sentence. */
+  readonly lost: (why: string) => void
+  /** Something to tell the person; the same one is told once per outage. */
+  readonly problem: (code: string, detail: string) => void
+}
+
+export interface Connection {
+  start(): void
+  /** Dials now, if it waits or was stopped by a refusal. */
+  retry(): void
+  readonly attachment: Attachment | undefined
+  /** False when not attached: then nothing was sent. */
+  send(texts: readonly string[]): boolean
+  /** Bytes that the server has not taken yet. */
+  readonly buffered: number
+  /** Frames are still being handled, so an answer may be among them. */
+  readonly busy: boolean
+  /** Says goodbye. Resolves when the socket is closed, or was never open. */
+  close(goodbye: string | undefined): Promise<void>
+}
+
+type Life = { readonly socket: Socket; readonly handshake: Handshake; readonly inbox: Inbox }
+
+/** Refusals after which dialling again by itself would be wrong or useless until a person acts. */
+const final: ReadonlySet<string> = new Set(['SERVER_CHANGED', 'SERVER_UNPROVEN'])
+
+export const createConnection = (options: ConnectionOptions): Connection => {
+  const { ports, url, userId, wire, hello } = options
+  let attachment: Attachment | undefined
+  let life: Life | undefined
+  let failures = 0
+  let told: string | undefined
+  let plainly = false
+  let stopped = false
+  let closing = false
+  let dialling = false
+  /** Why the last socket came to nothing was told already. */
+  let explained = false
+  let cancelRetry = (): void => {}
+  let gone = (): void => {}
+
+  const tell = (code: string, detail: string): void => {
+    if (told === code) return
+    told = code
+    options.problem(code, cleanLine(detail))
+  }
+
+  const again = (): void => {
+    if (closing || stopped) return
+    failures += 1
+    cancelRetry()
+    cancelRetry = ports.clock.after(reconnectMs(failures, ports.random.fraction()), () => {
+      void dial()
+    })
+  }
+
+  const handle = async (text: string, early: AnyFrame[], handshake: Handshake): Promise<void> => {
+    let frame: AnyFrame
+    try {
+      frame = parseFrame(text)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      // what we do not understand is not an error of the person: stock servers have many frames of their own
+      if (error.reason !== 'unknown_type') tell('BAD_FRAME', `The server sent something that cannot be read: ${error.message}`)
+      return
+    }
+    const current = attachment
+    if (current === undefined) {
+      if (!(await handshake.receive(frame)) && early.length < maxEarly) early.push(frame)
+      return
+    }
+    for (const before of early.splice(0)) await deliver(before, current)
+    await deliver(frame, current)
+  }
+
+  const deliver = async (frame: AnyFrame, current: Attachment): Promise<void> => {
+    if (!ruleOf(frame.type).toUsers) return
+    if (current.key !== undefined && frame.from === current.server && !(await isSigned(frame, current.key))) {
+      options.problem('INVALID_SIG', `A ${frame.type} in the server's name is not signed by it and was ignored.`)
+      return
+    }
+    await options.frame(frame, current)
+  }
+
+  const isSigned = async (frame: AnyFrame, key: NonNullable<Attachment['key']>): Promise<boolean> => {
+    if (frame.sig === undefined) return ruleOf(frame.type).signature !== 'required'
+    return await verifyPayload(ports.crypto, key, frame.payloadText, frame.sig)
+  }
+
+  const closed = (reason: string): void => {
+    const before = attachment
+    const confused = life?.handshake.confused ?? false
+    life?.handshake.cancel()
+    life?.inbox.close()
+    life = undefined
+    attachment = undefined
+    gone()
+    if (closing) return
+    const why = `The connection to the server was lost${reason === '' ? '' : ` (${cleanLine(reason, 120)})`}.`
+    if (before !== undefined) {
+      failures = 0
+      told = undefined
+      options.lost(why)
+    } else {
+      // some stock servers close on a challenge, which they do not know; one that proved itself before never gets away with that
+      if (confused && options.pin() === undefined) plainly = true
+      if (!explained) tell('REFUSED', `The server at ${url} closed the connection before we were attached${reason === '' ? '' : `: ${reason}`}.`)
+    }
+    again()
+  }
+
+  const open = (socket: Socket): SocketHandler => {
+    const early: AnyFrame[] = []
+    explained = false
+    const handshake = createHandshake({
+      ports,
+      userId,
+      wire,
+      hello,
+      plainly,
+      pin: options.pin(),
+      accept: options.accept,
+      send: texts => {
+        socket.send(texts)
+      },
+      attached: reached => {
+        attachment = reached
+        failures = 0
+        told = undefined
+        options.attached(reached)
+        // what came before must not wait for the next frame
+        inbox.push('')
+      },
+      refused: why => {
+        refused(why, socket)
+      },
+    })
+    const inbox = createInbox(socket, async text => {
+      try {
+        if (text !== '') await handle(text, early, handshake)
+        else if (attachment !== undefined) for (const frame of early.splice(0)) await deliver(frame, attachment)
+      } catch (error) {
+        options.problem('INTERNAL', error instanceof Error ? error.message : 'A frame could not be handled.')
+      }
+    })
+    life = { socket, handshake, inbox }
+    void handshake.start().catch((error: unknown) => {
+      options.problem('INTERNAL', error instanceof Error ? error.message : 'The hello could not be signed.')
+      socket.terminate()
+    })
+    return {
+      message: text => {
+        if (text !== '') inbox.push(text)
+      },
+      malformed: why => {
+        tell('BAD_FRAME', `The server sent a message that is ${why === 'too_large' ? 'too large' : why === 'binary' ? 'not text' : 'not valid'}.`)
+      },
+      closed: (_code, reason) => {
+        closed(reason)
+      },
+    }
+  }
+
+  const refused = (why: HandshakeRefused, socket: Socket): void => {
+    explained = true
+    if (final.has(why.code)) stopped = true
+    tell(why.code, why.message)
+    socket.close(1000, '')
+  }
+
+  const dial = async (): Promise<void> => {
+    if (dialling || life !== undefined || closing) return
+    dialling = true
+    cancelRetry()
+    try {
+      const socket = await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes }, open)
+      if (closing) socket.close(1000, '')
+    } catch (error) {
+      if (error instanceof NetworkError) tell('UNREACHABLE', `The server at ${url} cannot be reached: ${error.message}`)
+      else options.problem('INTERNAL', error instanceof Error ? error.message : 'Dialling failed.')
+      again()
+    } finally {
+      dialling = false
+    }
+  }
+
+  return {
+    start: () => {
+      void dial()
+    },
+    retry: () => {
+      stopped = false
+      void dial()
+    },
+    get attachment() {
+      return attachment
+    },
+    send: texts => {
+      if (attachment === undefined || life === undefined) return false
+      life.socket.send(texts)
+      return true
+    },
+    get buffered() {
+      return life?.socket.buffered ?? 0
+    },
+    get busy() {
+      return life?.inbox.busy ?? false
+    },
+    close: async goodbye => {
+      closing = true
+      cancelRetry()
+      const current = life
+      if (current === undefined) return
+      await new Promise<void>(resolve => {
+        const cancel = ports.clock.after(closeMs, () => {
+          current.socket.terminate()
+          resolve()
+        })
+        gone = () => {
+          cancel()
+          resolve()
+        }
+        if (goodbye !== undefined) current.socket.send([goodbye])
+        current.socket.close(1000, '')
+      })
+    },
+  }
+}

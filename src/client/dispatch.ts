@@ -1,0 +1,125 @@
+/** What each frame from the server means to this client: one table, from which also follows what is ignored. */
+import type { AnyFrame, Frame } from '../protocol/envelope.ts'
+import type { FrameType } from '../protocol/frames.ts'
+import { userId as parseUserId, type UserId } from '../protocol/ids.ts'
+import { readMeta } from '../protocol/meta.ts'
+import { senderOf, type Authored } from './authorship.ts'
+import type { ClientEvent } from './events.ts'
+import type { MessageKind } from './facts.ts'
+import type { Attachment } from './handshake.ts'
+import type { Journal } from './journal.ts'
+import type { KeyBook } from './key-book.ts'
+import { createLanes, type Lanes } from './lanes.ts'
+import type { Listing } from './listing.ts'
+import type { Outbox } from './outbox.ts'
+import type { Delivered } from './reading.ts'
+import type { Roster } from './roster.ts'
+import { cleanLine } from './sanitise.ts'
+import type { Chunk, Offer, Receiving } from './transfers/receiving.ts'
+
+/** Frames with content that are being decrypted or wait for that; beyond it the socket is not read. */
+const maxContent = 64
+
+export interface DispatchOptions {
+  readonly journal: Journal
+  readonly roster: Roster
+  readonly keyBook: KeyBook
+  readonly listing: Listing
+  readonly outbox: Outbox
+  readonly receiving: Receiving
+  readonly read: (frame: AnyFrame, kind: MessageKind, payload: Delivered, attachment: Attachment) => Promise<void>
+  readonly emit: (event: ClientEvent) => void
+  /** Told of a bug in the handling of content. */
+  readonly crashed: (error: unknown) => void
+}
+
+type Handler<T extends FrameType> = (frame: Frame<T>, attachment: Attachment) => void | Promise<void>
+
+/** Answers a function that takes every attached frame; it resolves when the next may come. */
+export const createDispatch = (options: DispatchOptions) => {
+  const { journal, roster, keyBook, listing, outbox, receiving, read, emit, crashed } = options
+  const lanes: Lanes = createLanes()
+
+  /** Content is decrypted beside the other frames: it may wait for a key that one of those brings. */
+  const beside = (lane: string, job: () => Promise<void>): Promise<void> => {
+    lanes.run([lane], job).catch(crashed)
+    return lanes.below(maxContent)
+  }
+
+  const message = (kind: MessageKind, frame: AnyFrame, payload: Delivered, attachment: Attachment): Promise<void> =>
+    beside(`from:${payload.sender ?? frame.from}`, () => read(frame, kind, payload, attachment))
+
+  const ofFile = (frame: AnyFrame, payload: Authored & { readonly file_id: string }, attachment: Attachment, job: (sender: UserId) => Promise<void>) => {
+    const sender = senderOf(frame, payload, attachment, journal)
+    // a file of nobody cannot be shown as anybody's
+    return sender === undefined ? undefined : beside(`file:${sender}/${payload.file_id}`, () => job(sender))
+  }
+  const fileStart = (frame: AnyFrame, offer: Offer, attachment: Attachment) =>
+    ofFile(frame, offer, attachment, sender => receiving.offered(frame, offer, sender))
+  const fileChunk = (frame: AnyFrame, chunk: Chunk & Authored, attachment: Attachment) =>
+    ofFile(frame, chunk, attachment, sender => receiving.chunk(chunk, sender))
+  const fileEnd = (frame: AnyFrame, end: Authored & { readonly file_id: Offer['file_id'] }, attachment: Attachment) =>
+    ofFile(frame, end, attachment, sender => receiving.ended(end.file_id, sender))
+
+  const advertised: Handler<'USER_ADVERTISE'> = ({ payload }) => {
+    const { meta, pubkey, encPubkey, caps } = readMeta(payload)
+    const { user_id: id, server_id: server } = payload
+    roster.seen({ id, server, name: meta.display_name, presence: 'online' })
+    if (pubkey !== undefined) keyBook.announced(id, { pubkey, encPubkey, caps })
+  }
+
+  const refused: Handler<'ERROR'> = ({ payload }) => {
+    const { code, detail = '', msg_ref: ref } = payload
+    const line = cleanLine(detail === '' ? code : `${code}: ${detail}`)
+    if (ref !== undefined) {
+      const asked = parseUserId.safeParse(ref)
+      if (asked.success) keyBook.unknown(asked.data)
+      // one that nobody waits for was given up before, or was a request for a key
+      outbox.refused(ref, line)
+      return
+    }
+    emit({ event: 'error', code: cleanLine(code, 64), detail: cleanLine(detail) })
+  }
+
+  const handlers: { readonly [T in FrameType]?: Handler<T> } = {
+    ACK: ({ payload }) => {
+      outbox.taken(payload.msg_ref)
+    },
+    ERROR: refused,
+    LIST_RESPONSE: ({ payload }) => {
+      listing.part(payload)
+    },
+    PUBKEY_RESPONSE: ({ payload }) => {
+      const { user_id: user, pubkey, enc_pubkey: encPubkey, caps = [] } = payload
+      keyBook.announced(user, { pubkey, encPubkey, caps })
+    },
+    USER_ADVERTISE: advertised,
+    USER_REMOVE: ({ payload }) => {
+      roster.removed(payload.user_id, payload.server_id)
+    },
+    MSG_PUBLIC_CHANNEL: (frame, attachment) => message('public', frame as AnyFrame, frame.payload, attachment),
+    FILE_START: (frame, attachment) => fileStart(frame as AnyFrame, frame.payload, attachment),
+    FILE_CHUNK: (frame, attachment) => fileChunk(frame as AnyFrame, frame.payload, attachment),
+    FILE_END: (frame, attachment) => fileEnd(frame as AnyFrame, frame.payload, attachment),
+    USER_DELIVER: (frame, attachment) => {
+      const { payload } = frame
+      switch (payload.inner_type) {
+        case 'MSG_DIRECT':
+          return message(payload.public === true ? 'public' : 'direct', frame as AnyFrame, payload, attachment)
+        case 'MSG_PUBLIC_CHANNEL':
+          return message('public', frame as AnyFrame, payload, attachment)
+        case 'FILE_START':
+          return fileStart(frame as AnyFrame, payload, attachment)
+        case 'FILE_CHUNK':
+          return fileChunk(frame as AnyFrame, payload, attachment)
+        case 'FILE_END':
+          return fileEnd(frame as AnyFrame, payload, attachment)
+      }
+    },
+  }
+
+  return async (frame: AnyFrame, attachment: Attachment): Promise<void> => {
+    const handler = handlers[frame.type] as Handler<FrameType> | undefined
+    await handler?.(frame as Frame, attachment)
+  }
+}

@@ -1,0 +1,82 @@
+/** What a client tells whoever uses it; each maps one to one to a line of `socp chat --json`. */
+import type { ServerId, UserId } from '../protocol/ids.ts'
+
+export type PresenceState = 'online' | 'away' | 'offline'
+/** `waiting` and `delivered` belong to receipts and mailboxes, which come later; today a message ends as `sent` or `failed`. */
+export type SentStatus = 'sent' | 'waiting' | 'delivered' | 'failed'
+
+export interface ListedUser {
+  readonly user_id: UserId
+  readonly name: string
+  readonly server_id: ServerId | ''
+  readonly presence: 'online' | 'away'
+}
+
+export interface SentEvent {
+  readonly event: 'sent'
+  /** `msg_ref` of a message, `file_id` of a file; empty when nothing was made of it. Of `/all`, that of the first member's copy. */
+  readonly id: string
+  /** What the caller gave, to find the answer to its own line; `null` when it gave none. */
+  readonly ref: string | null
+  /** A user_id, or `public`. */
+  readonly to: string
+  readonly status: SentStatus
+  /** Only when failed: one sentence. */
+  readonly why?: string
+}
+
+export interface ErrorEvent {
+  readonly event: 'error'
+  readonly code: string
+  readonly detail: string
+  readonly ref?: string
+}
+
+export type AlarmKind = 'user_key' | 'server_key'
+
+export type ClientEvent =
+  | { readonly event: 'ready'; readonly user_id: UserId; readonly name: string; readonly server_id: ServerId | '' }
+  | { readonly event: 'presence'; readonly user_id: UserId; readonly name: string; readonly state: PresenceState }
+  | SentEvent
+  | {
+      readonly event: 'message'
+      readonly id: string
+      /** Unix milliseconds by the sender's clock. */
+      readonly ts: number
+      readonly kind: 'direct' | 'public'
+      readonly from: UserId
+      readonly name: string
+      readonly text: string
+      /** Encrypted to us, signed by the pinned key of `from`, and meant for us. */
+      readonly verified: boolean
+    }
+  | {
+      readonly event: 'file'
+      readonly id: string
+      readonly from: UserId
+      readonly from_name: string
+      /** The file's, made safe. */
+      readonly name: string
+      /** Where it was saved, which may have another name when that one was taken. */
+      readonly path: string
+      /** Bytes. */
+      readonly size: number
+      /** Lower-case hex of what was saved. */
+      readonly sha256: string
+      readonly verified: boolean
+    }
+  | { readonly event: 'users'; readonly users: readonly ListedUser[]; readonly ref?: string }
+  | { readonly event: 'offline'; readonly since: number }
+  | { readonly event: 'resumed' }
+  | {
+      readonly event: 'alarm'
+      readonly kind: AlarmKind
+      /** Of `server_key`: the server's id. */
+      readonly user_id: string
+      readonly name: string
+      /** SHA-256 of the new key's SPKI DER, hex in groups of four, to be compared over another channel. */
+      readonly fingerprint: string
+    }
+  /** A person's word for a changed key was recorded. */
+  | { readonly event: 'trusted'; readonly kind: AlarmKind; readonly user_id: string; readonly name: string; readonly ref?: string }
+  | ErrorEvent

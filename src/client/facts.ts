@@ -1,0 +1,211 @@
+/** Everything that a client records, and its state as the fold of that: pins, alarms, learned constructions, what was sent and received. Never plaintext. */
+import type { FileId, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
+
+/** What encrypts to a user and what verifies them: pinned and changed together, for either alone would let a relay in between. */
+export interface UserKeys {
+  readonly pubkey: PublicKeyText
+  /** Absent when `pubkey` encrypts too. */
+  readonly encPubkey?: PublicKeyText
+}
+
+export interface ServerPin {
+  readonly server: ServerId
+  readonly pubkey: PublicKeyText
+}
+
+export type MessageKind = 'direct' | 'public'
+
+export type ClientFact =
+  /** Stream `node`. This incarnation took over the log. */
+  | { readonly type: 'client.started'; readonly user: UserId; readonly epoch: number }
+  /** Stream `server:<id>`. Who answers at an address, on first use; `changed` is an alarm and refused until `trusted`. */
+  | ({ readonly type: 'server.pinned' | 'server.changed' | 'server.trusted'; readonly url: string } & ServerPin)
+  /** Stream `user:<id>`. The first keys seen of a user, others than those, and a person's word that the others are right. */
+  | ({ readonly type: 'key.pinned' | 'key.changed' | 'key.trusted'; readonly user: UserId } & UserKeys)
+  /** The pinned keys came back without a person's word; the changed ones are forgotten. */
+  | { readonly type: 'key.restored'; readonly user: UserId }
+  /** Nobody ever wrote to or heard from them, and there are too many pins. */
+  | { readonly type: 'key.forgotten'; readonly user: UserId }
+  /** The construction of content signatures that this key used first; no other is accepted from it later. */
+  | {
+      readonly type: 'construction.learned'
+      readonly user: UserId
+      readonly pubkey: PublicKeyText
+      readonly construction: string
+    }
+  | { readonly type: 'message.sent'; readonly id: string; readonly to: UserId | 'public'; readonly ts: number; readonly kind: MessageKind }
+  | { readonly type: 'message.received'; readonly id: string; readonly user: UserId; readonly ts: number; readonly kind: MessageKind }
+  | TransferFact
+
+/** Stream `transfer:<local id>`; the local id is ours, since a file id is the sender's choice. */
+export type TransferFact =
+  | {
+      readonly type: 'incoming.offered'
+      readonly transfer: string
+      readonly file: FileId
+      readonly user: UserId
+      readonly size: number
+      readonly sha256: string
+    }
+  | { readonly type: 'incoming.saved'; readonly transfer: string }
+  | { readonly type: 'incoming.failed'; readonly transfer: string; readonly why: string }
+  | {
+      readonly type: 'outgoing.offered'
+      readonly transfer: string
+      readonly file: FileId
+      readonly user: UserId
+      readonly size: number
+      readonly sha256: string
+      readonly ts: number
+    }
+  | { readonly type: 'outgoing.sent'; readonly transfer: string }
+  | { readonly type: 'outgoing.failed'; readonly transfer: string; readonly why: string }
+
+interface KnownUser {
+  readonly keys: UserKeys
+  /** Announced instead of the pinned keys, not trusted. */
+  readonly changed: UserKeys | undefined
+  /** How the pinned key makes content signatures. */
+  readonly construction: string | undefined
+  /** Somebody we wrote to or heard from: never forgotten to make room. */
+  readonly contact: boolean
+}
+
+export interface ClientState {
+  readonly users: ReadonlyMap<UserId, KnownUser>
+  /** By address, `ws://host:port`. */
+  readonly servers: ReadonlyMap<string, { readonly pin: ServerPin; readonly changed: ServerPin | undefined }>
+  /** Ids of the messages received last, so that a replay is not shown again, also after a restart. */
+  readonly received: ReadonlySet<string>
+  /** The latest `ts` that we gave. */
+  readonly lastTs: number
+  /** Transfers that began and did not end: swept at the next start. */
+  readonly transfers: ReadonlyMap<string, 'incoming' | 'outgoing'>
+}
+
+export const clientLimits = {
+  /** Users whose keys are kept. */
+  maxPins: 20_000,
+  /** Message ids that are remembered. */
+  maxReceived: 10_000,
+} as const
+
+type Draft = {
+  -readonly [K in keyof ClientState]: ClientState[K] extends ReadonlyMap<infer A, infer B>
+    ? Map<A, B>
+    : ClientState[K] extends ReadonlySet<infer A>
+      ? Set<A>
+      : ClientState[K]
+}
+
+const evolve = (draft: Draft, fact: ClientFact): void => {
+  const known = 'user' in fact ? draft.users.get(fact.user) : undefined
+  const touch = (user: UserId, change: Partial<KnownUser>): void => {
+    if (known !== undefined) draft.users.set(user, { ...known, ...change })
+  }
+  switch (fact.type) {
+    case 'client.started':
+      draft.transfers.clear()
+      return
+    case 'server.pinned':
+    case 'server.trusted':
+      draft.servers.set(fact.url, { pin: { server: fact.server, pubkey: fact.pubkey }, changed: undefined })
+      return
+    case 'server.changed': {
+      const pin = draft.servers.get(fact.url)?.pin
+      if (pin !== undefined) draft.servers.set(fact.url, { pin, changed: { server: fact.server, pubkey: fact.pubkey } })
+      return
+    }
+    case 'key.pinned':
+    case 'key.trusted':
+      draft.users.set(fact.user, { keys: keysOf(fact), changed: undefined, construction: undefined, contact: known?.contact ?? false })
+      return
+    case 'key.changed':
+      touch(fact.user, { changed: keysOf(fact) })
+      return
+    case 'key.restored':
+      touch(fact.user, { changed: undefined })
+      return
+    case 'key.forgotten':
+      draft.users.delete(fact.user)
+      return
+    case 'construction.learned':
+      if (known?.keys.pubkey === fact.pubkey)
+        touch(fact.user, { construction: fact.construction })
+      return
+    case 'message.sent': {
+      draft.lastTs = Math.max(draft.lastTs, fact.ts)
+      const recipient = fact.to === 'public' ? undefined : draft.users.get(fact.to)
+      if (recipient !== undefined && fact.to !== 'public') draft.users.set(fact.to, { ...recipient, contact: true })
+      return
+    }
+    case 'message.received': {
+      touch(fact.user, { contact: true })
+      draft.received.add(fact.id)
+      if (draft.received.size > clientLimits.maxReceived) for (const oldest of draft.received) {
+        draft.received.delete(oldest)
+        break
+      }
+      return
+    }
+    case 'incoming.offered':
+      draft.transfers.set(fact.transfer, 'incoming')
+      return
+    case 'outgoing.offered':
+      draft.lastTs = Math.max(draft.lastTs, fact.ts)
+      draft.transfers.set(fact.transfer, 'outgoing')
+      return
+    case 'incoming.saved':
+    case 'incoming.failed':
+    case 'outgoing.sent':
+    case 'outgoing.failed':
+      draft.transfers.delete(fact.transfer)
+      return
+  }
+}
+
+const keysOf = ({ pubkey, encPubkey }: UserKeys): UserKeys => (encPubkey === undefined ? { pubkey } : { pubkey, encPubkey })
+
+/** A fold in place: readers hold the readonly view. */
+export const createClientState = (): { readonly state: ClientState; evolve(fact: ClientFact): void } => {
+  const draft: Draft = { users: new Map(), servers: new Map(), received: new Set(), lastTs: 0, transfers: new Map() }
+  return { state: draft, evolve: fact => { evolve(draft, fact) } }
+}
+
+export const sameKeys = (a: UserKeys, b: UserKeys): boolean =>
+  a.pubkey === b.pubkey && (a.encPubkey ?? a.pubkey) === (b.encPubkey ?? b.pubkey)
+
+/** What follows from seeing `keys` announced for `user`: a pin, an alarm, or nothing. */
+export const decideKeys = (state: ClientState, user: UserId, keys: UserKeys): readonly ClientFact[] => {
+  const known = state.users.get(user)
+  if (known === undefined) {
+    const pin: ClientFact = { type: 'key.pinned', user, ...keysOf(keys) }
+    if (state.users.size < clientLimits.maxPins) return [pin]
+    for (const [stranger, { contact }] of state.users) if (!contact) return [{ type: 'key.forgotten', user: stranger }, pin]
+    return []
+  }
+  if (sameKeys(known.keys, keys)) return known.changed === undefined ? [] : [{ type: 'key.restored', user }]
+  if (known.changed !== undefined && sameKeys(known.changed, keys)) return []
+  return [{ type: 'key.changed', user, ...keysOf(keys) }]
+}
+
+/** A person's word that the changed keys of `user` are right; nothing when there is no change to trust. */
+export const decideTrust = (state: ClientState, user: UserId): readonly ClientFact[] => {
+  const changed = state.users.get(user)?.changed
+  return changed === undefined ? [] : [{ type: 'key.trusted', user, ...changed }]
+}
+
+/** What follows from a server proving itself at `url`: pinned on first use, an alarm when id or key differ from the pin. */
+export const decideServer = (state: ClientState, url: string, proven: ServerPin): readonly ClientFact[] => {
+  const known = state.servers.get(url)
+  if (known === undefined) return [{ type: 'server.pinned', url, ...proven }]
+  const same = (pin: ServerPin): boolean => pin.server === proven.server && pin.pubkey === proven.pubkey
+  if (same(known.pin) || (known.changed !== undefined && same(known.changed))) return []
+  return [{ type: 'server.changed', url, ...proven }]
+}
+
+/** A person's word that the changed server at `url` is right. */
+export const decideServerTrust = (state: ClientState, url: string): readonly ClientFact[] => {
+  const changed = state.servers.get(url)?.changed
+  return changed === undefined ? [] : [{ type: 'server.trusted', url, ...changed }]
+}

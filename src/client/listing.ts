@@ -1,0 +1,69 @@
+/** Asks the server who is online and puts the parts of its answer together. */
+import type { Clock } from '../ports/clock.ts'
+import type { Frame } from '../protocol/envelope.ts'
+import { maxMembers, type Roster, type Sighting } from './roster.ts'
+
+/** Milliseconds to wait for the next part; a stock server may never answer. */
+export const listMs = 5_000
+
+export interface Listing {
+  /** Resolves when the roster is as the server says: true, or false when no answer came. */
+  refresh(): Promise<boolean>
+  part(payload: Frame<'LIST_RESPONSE'>['payload']): void
+  /** The connection is gone, and the answer with it. */
+  lost(): void
+}
+
+interface Running {
+  readonly answered: Promise<boolean>
+  readonly settle: (complete: boolean) => void
+  readonly sightings: Sighting[]
+  restart: () => void
+}
+
+/** @param request sends a LIST_REQUEST */
+export const createListing = ({ clock, roster, request }: { readonly clock: Clock; readonly roster: Roster; readonly request: () => void }): Listing => {
+  let running: Running | undefined
+
+  const begin = (): Running => {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    let cancel = (): void => {}
+    const settle = (complete: boolean): void => {
+      cancel()
+      running = undefined
+      if (complete) roster.listEnds(sightings)
+      resolve(complete)
+    }
+    const sightings: Sighting[] = []
+    const restart = (): void => {
+      cancel()
+      cancel = clock.after(listMs, () => {
+        settle(false)
+      })
+    }
+    restart()
+    return { answered: promise, settle, sightings, restart }
+  }
+
+  return {
+    refresh: () => {
+      if (running === undefined) {
+        running = begin()
+        roster.listBegins()
+        request()
+      }
+      return running.answered
+    },
+    part: payload => {
+      if (running === undefined) return
+      for (const { user_id: id, display_name: name, server_id: server, presence } of payload.users) {
+        if (running.sightings.length < maxMembers) running.sightings.push({ id, name, server: server ?? '', presence })
+      }
+      if (payload.more) running.restart()
+      else running.settle(true)
+    },
+    lost: () => {
+      running?.settle(false)
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/** Who is online in the whole network, as our server tells it: a list when we attach, advertisements and removals after that. */
+import type { ServerId, UserId } from '../protocol/ids.ts'
+import type { UserKeys } from './facts.ts'
+import { displayName } from './names.ts'
+import type { ClientEvent, PresenceState } from './events.ts'
+
+export interface Member {
+  readonly id: UserId
+  readonly name: string
+  readonly server: ServerId | ''
+  readonly presence: 'online' | 'away'
+  /** Announced keys and capabilities; absent until an advertisement or an answer to a request said so in this session. */
+  readonly announced: { readonly keys: UserKeys; readonly caps: readonly string[] } | undefined
+}
+
+export interface Sighting {
+  readonly id: UserId
+  readonly name: string | undefined
+  readonly server: ServerId | ''
+  readonly presence: 'online' | 'away'
+  readonly announced?: Member['announced']
+}
+
+/** People who are kept in memory; more are not listed and cannot be written to. */
+export const maxMembers = 100_000
+
+export interface Roster {
+  readonly members: ReadonlyMap<UserId, Member>
+  /** Somebody was advertised or listed. */
+  seen(sighting: Sighting): void
+  /** Counts only while the user is where the remover says (SOCP §8.2). */
+  removed(user: UserId, server: ServerId | ''): void
+  announced(user: UserId, announced: NonNullable<Member['announced']>): void
+  /** A list was asked for: what changes from now on is newer than the list. */
+  listBegins(): void
+  /** The whole list is here: who is not on it has left. */
+  listEnds(listed: readonly Sighting[]): void
+}
+
+export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
+  const members = new Map<UserId, Member>()
+  /** Users that changed since the list was asked for; `undefined` while none is under way. */
+  let changed: Set<UserId> | undefined
+
+  const tell = (id: UserId, name: string, state: PresenceState): void => {
+    emit({ event: 'presence', user_id: id, name, state })
+  }
+  const drop = (member: Member): void => {
+    members.delete(member.id)
+    tell(member.id, member.name, 'offline')
+  }
+  const enter = (sighting: Sighting): void => {
+    const before = members.get(sighting.id)
+    if (before === undefined && members.size >= maxMembers) return
+    // a list has no keys: what an advertisement said stays, unless the user is elsewhere now
+    const announced = sighting.announced ?? (before?.server === sighting.server ? before.announced : undefined)
+    const { id, server, presence } = sighting
+    const member = { id, server, presence, announced, name: displayName(id, sighting.name) }
+    members.set(id, member)
+    if (before?.presence !== presence || before.name !== member.name) tell(id, member.name, presence)
+  }
+
+  return {
+    members,
+    seen: sighting => {
+      changed?.add(sighting.id)
+      enter(sighting)
+    },
+    removed: (user, server) => {
+      const member = members.get(user)
+      if (member === undefined || (member.server !== '' && server !== '' && member.server !== server)) return
+      changed?.add(user)
+      drop(member)
+    },
+    announced: (user, announced) => {
+      const member = members.get(user)
+      if (member !== undefined) members.set(user, { ...member, announced })
+    },
+    listBegins: () => {
+      changed = new Set()
+    },
+    listEnds: listed => {
+      const newer = changed ?? new Set<UserId>()
+      changed = undefined
+      const names = new Set(listed.map(sighting => sighting.id))
+      for (const member of [...members.values()]) if (!names.has(member.id) && !newer.has(member.id)) drop(member)
+      for (const sighting of listed) if (!newer.has(sighting.id)) enter(sighting)
+    },
+  }
+}

@@ -1,0 +1,61 @@
+/** Makes this client's frames: canonical payload, signature by the queue, envelope around it, and a `ts` that only grows. */
+import { createSigningQueue, type Priority } from '../crypto/signing-queue.ts'
+import type { PrivateKey } from '../ports/crypto.ts'
+import type { Ports } from '../ports/ports.ts'
+import { canonicalOf } from '../protocol/canonical.ts'
+import { encodeFrame } from '../protocol/envelope.ts'
+import type { FrameType } from '../protocol/frames.ts'
+import type { UserId } from '../protocol/ids.ts'
+
+export interface OutgoingFrame {
+  readonly type: FrameType
+  /** A user_id, a server_id, or `*`. */
+  readonly to: string
+  /** Unix milliseconds; `nextTs()` unless a content signature was made over another. */
+  readonly ts?: number
+  readonly payload: Readonly<Record<string, unknown>>
+}
+
+export interface Wire {
+  /** Signs and encodes; rejects with `ProtocolError TIMEOUT` when too much waits to be signed. */
+  signed(frame: OutgoingFrame, priority: Priority): Promise<string>
+  /** Encodes what travels without a signature. */
+  unsigned(frame: OutgoingFrame): string
+  /** Unix milliseconds by the server's clock, and more than any that was given before, also after a restart. */
+  nextTs(): number
+  /** What the server's clock said just now. */
+  learnTime(serverTs: number): void
+}
+
+/** Below this a difference is the way, not the clock. */
+const believedSkewMs = 5_000
+
+export const createWire = (options: {
+  readonly ports: Pick<Ports, 'clock' | 'crypto'>
+  readonly userId: UserId
+  readonly privateKey: PrivateKey
+  /** The latest `ts` in the log. */
+  readonly lastTs: number
+}): Wire => {
+  const { ports, userId, privateKey } = options
+  const queue = createSigningQueue({ crypto: ports.crypto, privateKey, inFlight: 2, maxQueued: 1_024 })
+  let lastTs = options.lastTs
+  let skew = 0
+  const nextTs = (): number => {
+    lastTs = Math.max(ports.clock.now() + skew, lastTs + 1)
+    return lastTs
+  }
+  return {
+    nextTs,
+    learnTime: serverTs => {
+      const difference = serverTs - ports.clock.now()
+      skew = Math.abs(difference) > believedSkewMs ? difference : 0
+    },
+    unsigned: ({ type, to, ts = nextTs(), payload }) => encodeFrame({ type, from: userId, to, ts, payloadText: canonicalOf(payload) }),
+    signed: async ({ type, to, ts, payload }, priority) => {
+      const payloadText = canonicalOf(payload)
+      const sig = await queue.sign(payloadText, priority)
+      return encodeFrame({ type, from: userId, to, ts: ts ?? nextTs(), payloadText, sig })
+    },
+  }
+}
