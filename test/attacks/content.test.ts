@@ -47,7 +47,10 @@ t.test("29: another's ciphertext, re-signed and sent as one's own, is never show
     mallory.send('MSG_DIRECT', to.id, { ciphertext, sender_pub: malloryKey.text, content_sig: content }, at)
   }
   const shown = await shownUntil(since, mallory)
-  t.notOk(shown.some(message => message.from === mallory.id && message.verified && message.text.includes(secret)), JSON.stringify(shown))
+  t.notOk(
+    shown.some(message => message.from === mallory.id && message.verified && message.text.includes(secret)),
+    JSON.stringify(shown),
+  )
 })
 
 t.test('28: a key that came with the message is not believed', async t => {
@@ -57,7 +60,10 @@ t.test('28: a key that came with the message is not believed', async t => {
   const content = signText(malloryKey, directContent(ciphertext, alice.id, to.id, ts))
   alice.send('MSG_DIRECT', to.id, { ciphertext, sender_pub: malloryKey.text, content_sig: content }, ts)
   const shown = await shownUntil(since)
-  t.notOk(shown.some(message => message.verified), JSON.stringify(shown))
+  t.notOk(
+    shown.some(message => message.verified),
+    JSON.stringify(shown),
+  )
 })
 
 t.test("28: an admitted server cannot speak for another server's user with a key of its own", async t => {
@@ -70,13 +76,25 @@ t.test("28: an admitted server cannot speak for another server's user with a key
   const ts = Date.now()
   const ciphertext = seal(readerKey.text, boundPlaintext('not alice either', alice.id, to.id, ts))
   const content = signText(evilKey, directContent(ciphertext, alice.id, to.id, ts))
-  socket.send(evil.signed('SERVER_DELIVER', home.id, { user_id: to.id, sender: alice.id, ciphertext, sender_pub: evilKey.text, content_sig: content }, ts))
+  socket.send(
+    evil.signed(
+      'SERVER_DELIVER',
+      home.id,
+      { user_id: to.id, sender: alice.id, ciphertext, sender_pub: evilKey.text, content_sig: content },
+      ts,
+    ),
+  )
   // its own user's word comes after it on the same link
   const own = newId()
-  socket.send(evil.signed('USER_ADVERTISE', '*', { user_id: own, server_id: evil.id, meta: { pubkey: malloryKey.text, display_name: 'own' } }))
+  socket.send(
+    evil.signed('USER_ADVERTISE', '*', { user_id: own, server_id: evil.id, meta: { pubkey: malloryKey.text, display_name: 'own' } }),
+  )
   await reader.waitFor('presence', event => event.user_id === own)
   const shown = await shownUntil(since)
-  t.notOk(shown.some(message => message.verified && message.from === alice.id), JSON.stringify(shown))
+  t.notOk(
+    shown.some(message => message.verified && message.from === alice.id),
+    JSON.stringify(shown),
+  )
 })
 
 t.test('30: a signature over joined fields does not make other fields true', async t => {
@@ -90,7 +108,10 @@ t.test('30: a signature over joined fields does not make other fields true', asy
   plain.send('MSG_DIRECT', to.id, { ciphertext: `${ciphertext}A`, content_sig, sender_pub }, ts)
   plain.send('MSG_PUBLIC_CHANNEL', to.id, { ciphertext, content_sig, sender_pub, group_id: 'public' }, ts)
   const shown = await shownUntil(since)
-  t.notOk(shown.some(message => message.verified), JSON.stringify(shown))
+  t.notOk(
+    shown.some(message => message.verified),
+    JSON.stringify(shown),
+  )
 })
 
 t.test('37: escape sequences and control characters of names and messages are not passed to the terminal', async t => {
@@ -99,12 +120,10 @@ t.test('37: escape sequences and control characters of names and messages are no
   const nasty = 'a\u001b[31mred\u001b]0;title\u0007\rover\u0000\u202ereversed\u009b2J'
   plain.socket.send(plain.direct(to, nasty, { ts }))
   const message = await reader.waitFor('message', event => event.from === plain.id, { since })
-  // eslint-disable-next-line no-control-regex
   t.notMatch(message.text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/)
   const guest = await attachFrameUser({ url: home.url, key: malloryKey, name: 'evil\u001b[2Jname', id: newId() })
   t.teardown(() => guest.socket.close())
   const presence = await reader.waitFor('presence', event => event.user_id === guest.id)
-  // eslint-disable-next-line no-control-regex
   t.notMatch(presence.name, /[\u0000-\u001f\u007f-\u009f]/)
 })
 
@@ -117,5 +136,8 @@ t.test('20: ciphertext in a wrong alphabet, with padding, of a wrong length or b
     plain.send('MSG_DIRECT', to.id, { ciphertext, sender_pub: evilKey.text, content_sig: content }, ts)
   }
   const shown = await shownUntil(since)
-  t.same(shown.filter(message => message.verified && message.text !== 'x'), [])
+  t.same(
+    shown.filter(message => message.verified && message.text !== 'x'),
+    [],
+  )
 })

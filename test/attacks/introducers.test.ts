@@ -36,41 +36,55 @@ const startTrap = async () => {
 }
 const home = await startServer(0)
 
-t.test('9: a welcome that is unsigned, signed by another key, assigns another id, or is not for us, is passed over for the next introducer', async t => {
-  type Lie = (hello: Heard) => { key: number; payload?: object; sig?: string; from?: string }
-  const lies: readonly (readonly [string, Lie])[] = [
-    ['unsigned', () => ({ key: 2, sig: '' })],
-    ['signed by a key that is not pinned', () => ({ key: 9 })],
-    ['assigns the id of a live server', () => ({ key: 2, payload: { assigned_id: home.id } })],
-    ['assigns a new id', () => ({ key: 2, payload: { assigned_id: newId() } })],
-  ]
-  const liars = await Promise.all(
-    lies.map(async ([name, lie], n) => {
-      const server = await startStockServer({
-        key: keyOf(2),
-        intercept: (frame, socket) => {
-          if (frame.type !== 'SERVER_HELLO_JOIN') return false
-          const { key, payload, sig } = lie(frame)
-          const servers = [{ server_id: home.id, host: trap.host, port: trap.port, pubkey: keyOf(9).text }]
-          const text = signedText(keyOf(key), { type: 'SERVER_WELCOME', from: server.id, to: frame.from, payload: { assigned_id: frame.from, servers, clients: [], ...payload } })
-          socket.send(sig === undefined ? text : JSON.stringify({ ...(JSON.parse(text) as object), sig }))
-          return true
-        },
-      })
-      t.teardown(() => server.close())
-      return { name, n, server }
-    }),
-  )
-  const trap = await startTrap()
-  const joiner = await startServer(1, [...liars.map(({ server }) => ({ host: server.host, port: server.port, pubkey: server.keyText })), home])
-  await joiner.waitFor('linked', event => event.server_id === home.id, { timeoutMs: 30_000 })
-  for (const { name, server } of liars) {
-    t.ok(server.heard.some(frame => frame.type === 'SERVER_HELLO_JOIN'), `asked the one whose welcome ${name}`)
-    t.notOk(joiner.events.some(event => event.event === 'linked' && event.server_id === server.id))
-  }
-  t.equal(trap.connections(), 0, 'nobody of such a welcome was dialled')
-  await joiner.kill()
-})
+t.test(
+  '9: a welcome that is unsigned, signed by another key, assigns another id, or is not for us, is passed over for the next introducer',
+  async t => {
+    type Lie = (hello: Heard) => { key: number; payload?: object; sig?: string; from?: string }
+    const lies: readonly (readonly [string, Lie])[] = [
+      ['unsigned', () => ({ key: 2, sig: '' })],
+      ['signed by a key that is not pinned', () => ({ key: 9 })],
+      ['assigns the id of a live server', () => ({ key: 2, payload: { assigned_id: home.id } })],
+      ['assigns a new id', () => ({ key: 2, payload: { assigned_id: newId() } })],
+    ]
+    const liars = await Promise.all(
+      lies.map(async ([name, lie], n) => {
+        const server = await startStockServer({
+          key: keyOf(2),
+          intercept: (frame, socket) => {
+            if (frame.type !== 'SERVER_HELLO_JOIN') return false
+            const { key, payload, sig } = lie(frame)
+            const servers = [{ server_id: home.id, host: trap.host, port: trap.port, pubkey: keyOf(9).text }]
+            const text = signedText(keyOf(key), {
+              type: 'SERVER_WELCOME',
+              from: server.id,
+              to: frame.from,
+              payload: { assigned_id: frame.from, servers, clients: [], ...payload },
+            })
+            socket.send(sig === undefined ? text : JSON.stringify({ ...(JSON.parse(text) as object), sig }))
+            return true
+          },
+        })
+        t.teardown(() => server.close())
+        return { name, n, server }
+      }),
+    )
+    const trap = await startTrap()
+    const joiner = await startServer(1, [
+      ...liars.map(({ server }) => ({ host: server.host, port: server.port, pubkey: server.keyText })),
+      home,
+    ])
+    await joiner.waitFor('linked', event => event.server_id === home.id, { timeoutMs: 30_000 })
+    for (const { name, server } of liars) {
+      t.ok(
+        server.heard.some(frame => frame.type === 'SERVER_HELLO_JOIN'),
+        `asked the one whose welcome ${name}`,
+      )
+      t.notOk(joiner.events.some(event => event.event === 'linked' && event.server_id === server.id))
+    }
+    t.equal(trap.connections(), 0, 'nobody of such a welcome was dialled')
+    await joiner.kill()
+  },
+)
 
 t.test("9: a welcome of a pinned introducer cannot replace the joiner's own id or the key of an introducer that it has pinned", async t => {
   const trap = await startTrap()
@@ -89,7 +103,9 @@ t.test("9: a welcome of a pinned introducer cannot replace the joiner's own id o
   t.teardown(() => server.close())
   const joiner = await startServer(4, [server])
   await server.waitFor('SERVER_HELLO_JOIN')
-  await server.waitFor('SERVER_ANNOUNCE', { what: 'the joiner announces itself to the introducer it has pinned, or gives it up' }).catch(() => undefined)
+  await server
+    .waitFor('SERVER_ANNOUNCE', { what: 'the joiner announces itself to the introducer it has pinned, or gives it up' })
+    .catch(() => undefined)
   t.equal(trap.connections(), 0)
   await joiner.kill()
 })
@@ -100,8 +116,19 @@ t.test('11: a welcome with many servers that do not exist is dialled within a bu
     key: keyOf(5),
     intercept: (frame, socket) => {
       if (frame.type !== 'SERVER_HELLO_JOIN') return false
-      const servers = Array.from({ length: 70 }, () => ({ server_id: newId(), host: trap.host, port: trap.port, pubkey: inventedPublicKey(keyOf(5)) }))
-      socket.send(server.signed('SERVER_WELCOME', frame.from, { assigned_id: frame.from, servers: [{ server_id: server.id, host: server.host, port: server.port, pubkey: server.keyText }, ...servers], clients: [] }))
+      const servers = Array.from({ length: 70 }, () => ({
+        server_id: newId(),
+        host: trap.host,
+        port: trap.port,
+        pubkey: inventedPublicKey(keyOf(5)),
+      }))
+      socket.send(
+        server.signed('SERVER_WELCOME', frame.from, {
+          assigned_id: frame.from,
+          servers: [{ server_id: server.id, host: server.host, port: server.port, pubkey: server.keyText }, ...servers],
+          clients: [],
+        }),
+      )
       return true
     },
   })
@@ -109,9 +136,15 @@ t.test('11: a welcome with many servers that do not exist is dialled within a bu
   const joiner = await startServer(6, [server])
   await joiner.waitFor('linked', event => event.server_id === server.id, { timeoutMs: 15_000 })
   const log = await rig.run(['log', 'ls', '--json', '--data', joiner.data])
-  const dialled = log.stdout.trim().split('\n').map(line => JSON.parse(line) as { type: string; stream: string }).filter(fact => fact.type === 'link.dialled')
+  const dialled = log.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { type: string; stream: string })
+    .filter(fact => fact.type === 'link.dialled')
   t.ok(new Set(dialled.map(fact => fact.stream)).size <= 71)
-  t.comment(`${String(dialled.length)} dials to ${String(new Set(dialled.map(fact => fact.stream)).size)} peers, ${String(trap.connections())} connections`)
+  t.comment(
+    `${String(dialled.length)} dials to ${String(new Set(dialled.map(fact => fact.stream)).size)} peers, ${String(trap.connections())} connections`,
+  )
   await joiner.kill()
 })
 
@@ -119,7 +152,12 @@ t.test('10: a hello cannot make the server dial itself, a private network, or an
   const trap = await startTrap()
   const victim = await startServer(7)
   const hello = (type: string, n: number, payload: object): string =>
-    signedText(keyOf(n), { type, from: newId(), to: `${victim.host}:${String(victim.port)}`, payload: { pubkey: keyOf(n).text, ...payload } })
+    signedText(keyOf(n), {
+      type,
+      from: newId(),
+      to: `${victim.host}:${String(victim.port)}`,
+      payload: { pubkey: keyOf(n).text, ...payload },
+    })
   const addresses = [
     { host: victim.host, port: victim.port },
     { host: 'localhost', port: victim.port },
@@ -145,7 +183,14 @@ t.test('10: a hello cannot make the server dial itself, a private network, or an
   announced.send(hello('SERVER_ANNOUNCE', 10, trap))
   await announced.waitFor('ERROR')
   const forged = await openFrameSocket(victim.url)
-  forged.send(signedText(keyOf(9), { type: 'SERVER_HELLO_JOIN', from: newId(), to: `${victim.host}:${String(victim.port)}`, payload: { host: trap.host, port: trap.port, pubkey: inventedPublicKey(keyOf(9)) } }))
+  forged.send(
+    signedText(keyOf(9), {
+      type: 'SERVER_HELLO_JOIN',
+      from: newId(),
+      to: `${victim.host}:${String(victim.port)}`,
+      payload: { host: trap.host, port: trap.port, pubkey: inventedPublicKey(keyOf(9)) },
+    }),
+  )
   t.match((await forged.waitFor('ERROR')).payload.code, /INVALID_SIG|BAD_KEY/)
 
   const honest = await startStockServer({ key: keyOf(11) })
@@ -155,8 +200,17 @@ t.test('10: a hello cannot make the server dial itself, a private network, or an
   socket.send(honest.announcement())
   await victim.waitFor('linked', event => event.server_id === honest.id)
   const log = await rig.run(['log', 'ls', '--json', '--data', victim.data])
-  const urls = log.stdout.trim().split('\n').map(line => JSON.parse(line) as { type: string; data: { url?: string } }).filter(fact => fact.type === 'link.dialled').map(fact => fact.data.url)
-  t.same([...new Set(urls)].map(url => new URL(String(url)).port), [String(honest.port)], 'only the honest one was ever dialled')
+  const urls = log.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { type: string; data: { url?: string } })
+    .filter(fact => fact.type === 'link.dialled')
+    .map(fact => fact.data.url)
+  t.same(
+    [...new Set(urls)].map(url => new URL(String(url)).port),
+    [String(honest.port)],
+    'only the honest one was ever dialled',
+  )
   t.equal(trap.connections(), 0)
   await victim.kill()
 })
@@ -181,6 +235,9 @@ t.test('11: joins by the hundred are refused without signatures costing everybod
   t.teardown(() => honest.close())
   const { welcome } = await honest.join(victim.url)
   t.equal(welcome.type, 'SERVER_WELCOME', welcome.text)
-  t.same((welcome.payload.servers as { server_id: string }[]).filter(server => ![victim.id, honest.id].includes(server.server_id)), [])
+  t.same(
+    (welcome.payload.servers as { server_id: string }[]).filter(server => ![victim.id, honest.id].includes(server.server_id)),
+    [],
+  )
   await victim.kill()
 })

@@ -20,8 +20,12 @@ const home = await startStockServer({
   key: homeKey,
   intercept: (frame: Heard, socket: FrameSocket) => {
     const answers: Readonly<Record<string, () => readonly (string | object)[]>> = {
-      USER_HELLO: () => [{ type: 'CHALLENGE', from: home.id, to: frame.from, ts: Date.now(), payload: { nonce: randomBytes(32).toString('base64url') } }],
-      CHALLENGE: () => [home.signed('PROOF', frame.from, { nonce: frame.payload.nonce, prover: home.id, verifier: frame.from, role: 'server' })],
+      USER_HELLO: () => [
+        { type: 'CHALLENGE', from: home.id, to: frame.from, ts: Date.now(), payload: { nonce: randomBytes(32).toString('base64url') } },
+      ],
+      CHALLENGE: () => [
+        home.signed('PROOF', frame.from, { nonce: frame.payload.nonce, prover: home.id, verifier: frame.from, role: 'server' }),
+      ],
       PROOF: () => [home.signed('ACK', frame.from, { msg_ref: 'USER_HELLO' })],
       LIST_REQUEST: () => [home.signed('LIST_RESPONSE', frame.from, { users: [entry()], more: false })],
       PUBKEY_REQUEST: () => [home.signed('PUBKEY_RESPONSE', frame.from, { user_id: friend.id, pubkey: friendKey.text, caps: [] })],
@@ -78,7 +82,8 @@ t.test('31: a changed key is an alarm, and nothing is verified under it nor seal
     reader.waitFor('sent', event => event.ref === 'secret' && event.status === 'failed'),
     reader.waitFor('error', event => event.ref === 'secret'),
   ])
-  if ('payload' in outcome) t.throws(() => unseal(newKey, String(outcome.payload.ciphertext)), 'what was sent is not sealed for the new key')
+  if ('payload' in outcome)
+    t.throws(() => unseal(newKey, String(outcome.payload.ciphertext)), 'what was sent is not sealed for the new key')
   else t.pass('it is not sent at all')
 
   const mark = reader.mark()

@@ -1,11 +1,11 @@
 /** What operators and people get wrong on the command line and on disk: one clear sentence and the right exit code. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { readdirSync } from 'node:fs'
 import t from 'tap'
 import type { Test } from 'tap'
 import { newId } from '../helpers/frame-client.ts'
@@ -118,16 +118,22 @@ t.test('a data directory that cannot be used is refused with 78', async t => {
   else {
     const locked = place()
     chmodSync(locked, 0o000)
-    t.teardown(() => { chmodSync(locked, 0o700) })
+    t.teardown(() => {
+      chmodSync(locked, 0o700)
+    })
     isOneSentence(t, await rig.run(['serve', '--json', '--data', locked, '--port', '0']), 78)
   }
 })
 
 t.test('a key file that is damaged or not RSA-4096 is refused with 78', async t => {
-  const { generateKeyPairSync } = await import('node:crypto')
   const small = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   const elliptic = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-  for (const [name, pem] of [['RSA-2048', small], ['an elliptic curve', elliptic], ['garbage', 'garbage'], ['nothing', '']] as const) {
+  for (const [name, pem] of [
+    ['RSA-2048', small],
+    ['an elliptic curve', elliptic],
+    ['garbage', 'garbage'],
+    ['nothing', ''],
+  ] as const) {
     const data = place()
     writeFileSync(join(data, 'key.pem'), pem)
     t.comment(name)

@@ -32,39 +32,60 @@ socket.send(silent.announcement())
 await home.waitFor('linked', event => event.server_id === silent.id)
 const linked = performance.now()
 
-t.jobs = 4
+/** What came, and how long after `from` it came; begun here, so that all deadlines run at once. */
+const timed = <T>(from: number, wait: Promise<T>): Promise<{ found: T; after: number }> => {
+  const result = wait.then(found => ({ found, after: performance.now() - from }))
+  // whoever awaits it still sees the failure
+  result.catch(() => undefined)
+  return result
+}
+const removal = timed(restarted, watcher.socket.waitFor(isAbout('USER_REMOVE', lost.id), { timeoutMs: 45_000, what: 'the removal' }))
+const heartbeat = timed(linked, silent.waitFor('HEARTBEAT', { timeoutMs: 25_000 }))
+const death = timed(
+  linked,
+  home.waitFor('unlinked', event => event.server_id === silent.id, { timeoutMs: 60_000 }),
+)
 
 t.test('sessions of a killed node are still listed as away, and one that returns is online again', async t => {
   const first = await watcher.list()
-  t.match(first.find(entry => entry.user_id === lost.id), { display_name: 'lost', server_id: home.id, presence: 'away' })
-  t.match(first.find(entry => entry.user_id === back.id), { presence: 'away' })
+  t.match(
+    first.find(entry => entry.user_id === lost.id),
+    { display_name: 'lost', server_id: home.id, presence: 'away' },
+  )
+  t.match(
+    first.find(entry => entry.user_id === back.id),
+    { presence: 'away' },
+  )
   const returned = await attachFrameUser({ url: home.url, key: backKey, name: 'back', id: back.id, caps })
-  t.teardown(() => returned.socket.close())
   const second = await watcher.list()
-  t.match(second.find(entry => entry.user_id === back.id), { presence: 'online' })
+  t.match(
+    second.find(entry => entry.user_id === back.id),
+    { presence: 'online' },
+  )
 
   await t.test('one that does not return is removed after the grace time of 30 s', async t => {
-    const removed = await watcher.socket.waitFor(isAbout('USER_REMOVE', lost.id), { timeoutMs: 40_000 })
-    const after = performance.now() - restarted
+    const { found, after } = await removal
     t.ok(after > 25_000 && after < 36_000, `removed after ${after.toFixed(0)} ms`)
-    t.ok(isWellSigned(home.pubkey, removed))
+    t.ok(isWellSigned(home.pubkey, found))
     const third = await watcher.list()
     t.notOk(third.some(entry => entry.user_id === lost.id))
-    t.match(third.find(entry => entry.user_id === back.id), { presence: 'online' })
+    t.match(
+      third.find(entry => entry.user_id === back.id),
+      { presence: 'online' },
+    )
     t.notOk(watcher.socket.heard.some(isAbout('USER_REMOVE', back.id)))
   })
+  await returned.socket.close()
 })
 
 t.test('a heartbeat comes within 15 s, signed', async t => {
-  const beat = await silent.waitFor('HEARTBEAT', { timeoutMs: 20_000 })
-  const after = performance.now() - linked
+  const { found, after } = await heartbeat
   t.ok(after < 17_000, `after ${after.toFixed(0)} ms`)
-  t.ok(isWellSigned(home.pubkey, beat))
-  t.same(beat.payload, {})
+  t.ok(isWellSigned(home.pubkey, found))
+  t.same(found.payload, {})
 })
 
 t.test('16: a peer that is alive at TCP and silent above is dead after 45 s', async t => {
-  const unlinked = await home.waitFor('unlinked', event => event.server_id === silent.id, { timeoutMs: 55_000 })
-  const after = performance.now() - linked
-  t.ok(after > 40_000 && after < 52_000, `unlinked after ${after.toFixed(0)} ms: ${unlinked.why}`)
+  const { found, after } = await death
+  t.ok(after > 40_000 && after < 52_000, `unlinked after ${after.toFixed(0)} ms: ${found.why}`)
 })

@@ -124,7 +124,12 @@ t.test('messages of one user arrive in the order in which they were typed', asyn
   const texts = Array.from({ length: 20 }, (_, n) => `in order ${String(n)}`)
   for (const text of texts) at(2).say(`/tell ${quoted(at(4).name)} ${text}`)
   await received(at(4), at(2), 'in order 19', since)
-  t.same(at(4).events.slice(since).flatMap(event => (event.event === 'message' ? [event.text] : [])), texts)
+  t.same(
+    at(4)
+      .events.slice(since)
+      .flatMap(event => (event.event === 'message' ? [event.text] : [])),
+    texts,
+  )
 })
 
 t.test('/all is seen once by the five others, verified, and not by its sender', async t => {
@@ -150,7 +155,12 @@ const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
 t.test('/file brings 2 kB byte for byte to someone here and to someone on another server', async t => {
   const bytes = randomBytes(2048)
   const path = offer('two kilobytes ü.bin', bytes)
-  for (const [from, to] of [[at(0), at(1)], [at(0), at(2)], [at(5), at(0)], [at(3), at(4)]] as const) {
+  for (const [from, to] of [
+    [at(0), at(1)],
+    [at(0), at(2)],
+    [at(5), at(0)],
+    [at(3), at(4)],
+  ] as const) {
     const since = to.mark()
     await command(from, `/file ${quoted(to.name)} "${path}"`)
     const file = await to.waitFor('file', event => event.from === from.id, { since, timeoutMs: 20_000 })
@@ -167,7 +177,10 @@ t.test('the same file twice never overwrites the first', async t => {
     await command(at(1), `/file dave ${path}`)
     paths.push((await at(3).waitFor('file', undefined, { since })).path)
   }
-  t.same(paths.map(path => readFileSync(path, 'utf8')), ['one', 'two'])
+  t.same(
+    paths.map(path => readFileSync(path, 'utf8')),
+    ['one', 'two'],
+  )
 })
 
 t.test('/file brings 1 MB across servers with its hash', async t => {
@@ -177,13 +190,19 @@ t.test('/file brings 1 MB across servers with its hash', async t => {
   await command(at(1), `/file ${quoted(at(4).name)} ${path}`, 60_000)
   const sent = performance.now() - began
   const file = await at(4).waitFor('file', event => event.name === 'megabyte.bin', { timeoutMs: 60_000 })
-  t.comment(`1 MB across servers: sent after ${sent.toFixed(0)} ms, received and verified after ${(performance.now() - began).toFixed(0)} ms`)
+  t.comment(
+    `1 MB across servers: sent after ${sent.toFixed(0)} ms, received and verified after ${(performance.now() - began).toFixed(0)} ms`,
+  )
   t.match(file, { size: 1_000_000, sha256: sha256(bytes), verified: true })
   t.equal(sha256(readFileSync(file.path)), sha256(bytes))
 })
 
 t.test('names that nobody has and unknown commands are answered with an error and its ref', async t => {
-  for (const [line, ref] of [['/tell nobody hello', 'e1'], ['/frobnicate', 'e2'], ['/file bob /does/not/exist', 'e3']] as const) {
+  for (const [line, ref] of [
+    ['/tell nobody hello', 'e1'],
+    ['/frobnicate', 'e2'],
+    ['/file bob /does/not/exist', 'e3'],
+  ] as const) {
     const since = at(0).mark()
     at(0).say(`@${ref} ${line}`)
     const answer = await at(0).waitFor('error', event => event.ref === ref, { since })
@@ -208,7 +227,10 @@ t.test('a server that is killed is reported, restarts with the next epoch, relin
   const marks = servers.map(server => server.mark())
   const chatMarks = chats.map(chat => chat.mark())
   await second.kill()
-  for (const [n, server] of [[0, first], [2, third]] as const) {
+  for (const [n, server] of [
+    [0, first],
+    [2, third],
+  ] as const) {
     const unlinked = await server.waitFor('unlinked', event => event.server_id === second.id, { since: marks[n] ?? 0 })
     t.ok(unlinked.why.length > 0, unlinked.why)
   }
@@ -217,11 +239,19 @@ t.test('a server that is killed is reported, restarts with the next epoch, relin
   const state = await rig.run(['state', '--json', '--data', second.data])
   t.equal(state.code, 0, state.stderr)
   const told = state.stdout
-  for (const id of [second.id, first.id, third.id, ...chats.map(chat => chat.id)]) t.match(told, id, 'the folded state of the killed node knows everyone')
+  for (const id of [second.id, first.id, third.id, ...chats.map(chat => chat.id)])
+    t.match(told, id, 'the folded state of the killed node knows everyone')
   const log = await rig.run(['log', 'ls', '--json', '--data', second.data])
   t.equal(log.code, 0, log.stderr)
-  const facts = log.stdout.trim().split('\n').map(line => JSON.parse(line) as { seq: number; type: string; epoch: number; stream: string; version: number })
-  t.same(facts.map(fact => fact.seq), facts.map((_, n) => n + 1), 'no gap in the log')
+  const facts = log.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { seq: number; type: string; epoch: number; stream: string; version: number })
+  t.same(
+    facts.map(fact => fact.seq),
+    facts.map((_, n) => n + 1),
+    'no gap in the log',
+  )
   t.equal(facts.filter(fact => fact.type === 'node.started').length, 1)
 
   const began = performance.now()
@@ -230,7 +260,10 @@ t.test('a server that is killed is reported, restarts with the next epoch, relin
   t.equal(again.id, second.id)
   t.equal(again.epoch, second.epoch + 1)
   const ready = performance.now()
-  for (const [n, server] of [[0, first], [2, third]] as const) {
+  for (const [n, server] of [
+    [0, first],
+    [2, third],
+  ] as const) {
     await again.waitFor('linked', event => event.server_id === server.id)
     await server.waitFor('linked', event => event.server_id === second.id, { since: since[n] ?? 0 })
   }
@@ -246,8 +279,16 @@ t.test('a server that is killed is reported, restarts with the next epoch, relin
   for (const { from, to } of pairs) t.ok((await received(to, from, 'after the restart', before[chats.indexOf(to)] ?? 0)).verified)
 
   const logAgain = await rig.run(['log', 'ls', '--json', '--data', second.data])
-  const started = logAgain.stdout.trim().split('\n').map(line => JSON.parse(line) as { type: string; epoch: number }).filter(fact => fact.type === 'node.started')
-  t.same(started.map(fact => fact.epoch), [1, 2], 'one node.started per epoch, read while the node runs')
+  const started = logAgain.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { type: string; epoch: number })
+    .filter(fact => fact.type === 'node.started')
+  t.same(
+    started.map(fact => fact.epoch),
+    [1, 2],
+    'one node.started per epoch, read while the node runs',
+  )
   const living = await rig.run(['state', '--json', '--data', second.data])
   t.equal(living.code, 0, living.stderr)
 

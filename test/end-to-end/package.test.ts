@@ -14,7 +14,9 @@ const place = processes(t).place('installed')
 
 /** npm as a person would call it, on the Node that runs this test. */
 const npm = async (args: readonly string[], cwd: string): Promise<string> => {
-  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|NODE_V8_COVERAGE|_TAPJS_|TAP|npm_)/.test(name)))
+  const environment = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|NODE_V8_COVERAGE|_TAPJS_|TAP|npm_)/.test(name)),
+  )
   const PATH = `${dirname(process.execPath)}:${process.env.PATH ?? ''}`
   const { stdout } = await promisify(execFile)('npm', [...args], { cwd, env: { ...environment, PATH }, maxBuffer: 64 << 20 })
   return stdout
@@ -22,7 +24,11 @@ const npm = async (args: readonly string[], cwd: string): Promise<string> => {
 
 const tarballs = join(place, 'tarballs')
 mkdirSync(tarballs)
-const [packed] = JSON.parse(await npm(['pack', '--json', '--silent', '--pack-destination', tarballs], root)) as { filename: string; files: { path: string }[]; size: number }[]
+const [packed] = JSON.parse(await npm(['pack', '--json', '--silent', '--pack-destination', tarballs], root)) as {
+  filename: string
+  files: { path: string }[]
+  size: number
+}[]
 if (packed === undefined) throw new Error('npm pack answered nothing')
 const empty = join(place, 'empty')
 mkdirSync(empty)
@@ -43,11 +49,13 @@ t.test('socp of an installed package serves and chats', async t => {
   const installed = realpathSync(join(empty, 'node_modules', '.bin', 'socp'))
   t.ok(existsSync(installed))
   const rig = processes(t, installed)
-  const folders = await Promise.all([0, 1, 2].map(async n => {
-    const data = rig.place('data')
-    writeIdentity(data, newId(), await stockKey(n))
-    return data
-  }))
+  const folders = await Promise.all(
+    [0, 1, 2].map(async n => {
+      const data = rig.place('data')
+      writeIdentity(data, newId(), await stockKey(n))
+      return data
+    }),
+  )
   const [data, one, two] = folders
   if (data === undefined || one === undefined || two === undefined) return
   const server = await rig.serve({ data })

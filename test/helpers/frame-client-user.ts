@@ -14,7 +14,10 @@ export interface FrameUserOptions {
   readonly caps?: readonly string[]
 }
 
-export interface Recipient { readonly id: string; readonly keyText: string }
+export interface Recipient {
+  readonly id: string
+  readonly keyText: string
+}
 
 export interface FrameUser {
   readonly id: string
@@ -42,7 +45,13 @@ export const userHello = ({ id, key, name, caps }: { id: string; key: StockKey; 
     type: 'USER_HELLO',
     from: id,
     to: '*',
-    payload: { client: 'frame-client', pubkey: key.text, enc_pubkey: key.text, meta: { display_name: name }, ...(caps === undefined ? {} : { caps }) },
+    payload: {
+      client: 'frame-client',
+      pubkey: key.text,
+      enc_pubkey: key.text,
+      meta: { display_name: name },
+      ...(caps === undefined ? {} : { caps }),
+    },
   })
 
 /** Attaches to a server and waits for its acknowledgement; rejects when it is refused. */
@@ -84,13 +93,20 @@ export const attachFrameUser = async ({ url, key, name, id = newId(), caps }: Fr
     list: async () => {
       const since = socket.mark()
       socket.send(build('LIST_REQUEST', serverId, {}))
-      const last = await socket.waitFor(frame => frame.type === 'LIST_RESPONSE' && frame.payload.more !== true, { since, what: `user ${name}: the list` })
+      const last = await socket.waitFor(frame => frame.type === 'LIST_RESPONSE' && frame.payload.more !== true, {
+        since,
+        what: `user ${name}: the list`,
+      })
       const parts = socket.heard.slice(since, socket.heard.indexOf(last) + 1).filter(frame => frame.type === 'LIST_RESPONSE')
       return parts.flatMap(part => part.payload.users as Record<string, unknown>[])
     },
     read: frame => unseal(key, String(frame.payload.ciphertext)).toString('utf8'),
     contentVerifies: (frame, sender) =>
-      verifyText(sender.keyText, directContent(String(frame.payload.ciphertext), String(frame.payload.sender), id, frame.ts), frame.payload.content_sig),
+      verifyText(
+        sender.keyText,
+        directContent(String(frame.payload.ciphertext), String(frame.payload.sender), id, frame.ts),
+        frame.payload.content_sig,
+      ),
   }
 }
 

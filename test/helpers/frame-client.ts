@@ -20,7 +20,10 @@ export interface Heard extends WireFrame {
   readonly text: string
   readonly payloadText: string
 }
-export interface Closed { readonly code: number; readonly reason: string }
+export interface Closed {
+  readonly code: number
+  readonly reason: string
+}
 
 export interface FrameSocket {
   readonly heard: readonly Heard[]
@@ -44,10 +47,12 @@ export const payloadTextOf = (text: string): string => {
     if (unit === '"') {
       const from = at
       for (at += 1; text[at] !== '"'; at += 1) if (text[at] === '\\') at += 1
-      if (depth === 1 && start < 0 && text.slice(from, at + 1) === '"payload"' && /^\s*:/.test(text.slice(at + 1))) start = text.indexOf(':', at) + 1
+      if (depth === 1 && start < 0 && text.slice(from, at + 1) === '"payload"' && /^\s*:/.test(text.slice(at + 1)))
+        start = text.indexOf(':', at) + 1
     } else if (unit === '{' || unit === '[') depth += 1
     else if (unit === '}' || unit === ']') depth -= 1
-    if (start >= 0 && at > start && ((depth === 1 && text[at + 1] === ',') || (depth === 1 && text[at + 1] === '}'))) return text.slice(start, at + 1)
+    if (start >= 0 && at > start && ((depth === 1 && text[at + 1] === ',') || (depth === 1 && text[at + 1] === '}')))
+      return text.slice(start, at + 1)
   }
   return ''
 }
@@ -58,9 +63,13 @@ const short = (frame: Heard): string => frame.text.replace(/"[\w-]{120,}"/g, lon
 
 /** Wraps an open or opening WebSocket. */
 export const frameSocket = (webSocket: WebSocket, label: string): FrameSocket => {
-  const inbox = createInbox<Heard>(frames => `${label} heard ${String(frames.length)} frames, last:\n${frames.slice(-8).map(short).join('\n')}`)
+  const inbox = createInbox<Heard>(
+    frames => `${label} heard ${String(frames.length)} frames, last:\n${frames.slice(-8).map(short).join('\n')}`,
+  )
   let gone = false
-  webSocket.on('message', (data: Buffer) => { inbox.push(parse(data.toString('utf8'))) })
+  webSocket.on('message', (data: Buffer) => {
+    inbox.push(parse(data.toString('utf8')))
+  })
   webSocket.on('error', () => undefined)
   const closed = new Promise<Closed>(resolve => {
     webSocket.once('close', (code, reason) => {
@@ -72,7 +81,9 @@ export const frameSocket = (webSocket: WebSocket, label: string): FrameSocket =>
   return {
     heard: inbox.items,
     mark: () => inbox.items.length,
-    send: message => { webSocket.send(typeof message === 'string' ? message : JSON.stringify(message)) },
+    send: message => {
+      webSocket.send(typeof message === 'string' ? message : JSON.stringify(message))
+    },
     waitFor: (match, options = {}) =>
       typeof match === 'string'
         ? inbox.waitFor(frame => frame.type === match, { what: `${label}: ${match}`, ...options })

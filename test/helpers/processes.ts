@@ -22,13 +22,27 @@ export interface ServeEvents {
   degraded: { event: 'degraded'; why: string }
   stopping: { event: 'stopping' }
 }
-export interface ListedUser { user_id: string; name: string; server_id: string; presence: string }
+export interface ListedUser {
+  user_id: string
+  name: string
+  server_id: string
+  presence: string
+}
 /** What `socp chat --json` prints. */
 export interface ChatEvents {
   ready: { event: 'ready'; user_id: string; name: string; server_id: string }
   presence: { event: 'presence'; user_id: string; name: string; state: string }
   sent: { event: 'sent'; id: string; ref?: string; to: string; status: 'sent' | 'waiting' | 'delivered' | 'failed'; why?: string }
-  message: { event: 'message'; id: string; ts: number; kind: 'direct' | 'public'; from: string; name: string; text: string; verified: boolean }
+  message: {
+    event: 'message'
+    id: string
+    ts: number
+    kind: 'direct' | 'public'
+    from: string
+    name: string
+    text: string
+    verified: boolean
+  }
   file: { event: 'file'; id: string; from: string; name: string; path: string; size: number; sha256: string; verified: boolean }
   users: { event: 'users'; users: ListedUser[] }
   offline: { event: 'offline'; since: number }
@@ -37,7 +51,10 @@ export interface ChatEvents {
   error: { event: 'error'; code: string; detail: string; ref?: string }
 }
 
-export interface Exit { readonly code: number | null; readonly signal: string | null }
+export interface Exit {
+  readonly code: number | null
+  readonly signal: string | null
+}
 
 export interface JsonProcess<Events> {
   readonly pid: number
@@ -74,7 +91,11 @@ export interface ChatProcess extends JsonProcess<ChatEvents> {
   endInput(): void
 }
 
-export interface BootstrapEntry { readonly host: string; readonly port: number; readonly pubkey: string }
+export interface BootstrapEntry {
+  readonly host: string
+  readonly port: number
+  readonly pubkey: string
+}
 export interface ServeOptions {
   readonly data?: string
   readonly port?: number
@@ -90,7 +111,10 @@ export interface Processes {
   serve(options?: ServeOptions): Promise<ServerProcess>
   chat(options: { server: string; name: string; data?: string; args?: readonly string[] }): Promise<ChatProcess>
   /** Runs to the end; `input` is its standard input. */
-  run(args: readonly string[], options?: { input?: string; timeoutMs?: number; cwd?: string }): Promise<Exit & { stdout: string; stderr: string }>
+  run(
+    args: readonly string[],
+    options?: { input?: string; timeoutMs?: number; cwd?: string },
+  ): Promise<Exit & { stdout: string; stderr: string }>
 }
 
 // Node's own settings for this test (coverage, hooks) are not the program's
@@ -131,9 +155,15 @@ const jsonProcess = <Events>(child: ChildProcess, label: string): JsonProcess<Ev
   type Event = Events[keyof Events]
   let stderr = ''
   const inbox: Inbox<Event> = createInbox(
-    events => `${label} printed ${String(events.length)} events, last:\n${events.slice(-12).map(e => JSON.stringify(e).slice(0, 300)).join('\n')}\nstderr: ${stderr.slice(-2000)}`,
+    events =>
+      `${label} printed ${String(events.length)} events, last:\n${events
+        .slice(-12)
+        .map(e => JSON.stringify(e).slice(0, 300))
+        .join('\n')}\nstderr: ${stderr.slice(-2000)}`,
   )
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => { stderr = (stderr + text).slice(-100_000) })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-100_000)
+  })
   if (child.stdout === null) throw new Error('a process without standard output')
   createInterface({ input: child.stdout }).on('line', line => {
     try {
@@ -158,10 +188,14 @@ const jsonProcess = <Events>(child: ChildProcess, label: string): JsonProcess<Ev
     stderr: () => stderr,
     mark: () => inbox.items.length,
     waitFor: (name, match = () => true, options = {}) =>
-      inbox.waitFor((event): event is Events[typeof name] & Event => (event as { event: unknown }).event === name && match(event as Events[typeof name]), {
-        what: `${label}: ${String(name)}`,
-        ...options,
-      }),
+      inbox.waitFor(
+        (event): event is Events[typeof name] & Event =>
+          (event as { event: unknown }).event === name && match(event as Events[typeof name]),
+        {
+          what: `${label}: ${String(name)}`,
+          ...options,
+        },
+      ),
     exited,
     kill: signalled('SIGKILL'),
     stop: signalled('SIGTERM'),
@@ -192,7 +226,7 @@ export const processes = (t: Test, program = checkedOut): Processes => {
       if (pid !== undefined) guardian.remove(pid)
     })
     // writing to a process that has just ended is the test's business only when it waits for an answer
-    child.stdin?.on('error', () => undefined)
+    child.stdin.on('error', () => undefined)
     return child
   }
 
@@ -224,8 +258,12 @@ export const processes = (t: Test, program = checkedOut): Processes => {
       const child = start(args, cwd)
       let stdout = ''
       let stderr = ''
-      child.stdout?.setEncoding('utf8').on('data', (text: string) => { stdout += text })
-      child.stderr?.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+        stdout += text
+      })
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        stderr += text
+      })
       child.stdin?.end(input)
       const timer = setTimeout(() => {
         stderr += `\n(the test killed it after ${String(timeoutMs)} ms)`

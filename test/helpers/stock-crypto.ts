@@ -1,5 +1,15 @@
 /** SOCP's cryptography once more, from the standard alone, so that it checks what our own code sends (SOCP §4, §12). */
-import { constants, createHash, createPrivateKey, createPublicKey, privateDecrypt, publicEncrypt, randomBytes, sign, verify } from 'node:crypto'
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  privateDecrypt,
+  publicEncrypt,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { testKey } from './test-keys.ts'
 
@@ -20,7 +30,8 @@ export const stockKey = async (n: number): Promise<StockKey> => {
 }
 
 /** The public half of a key as it travels. */
-export const publicKeyOf = (text: string): KeyObject => createPublicKey({ key: Buffer.from(text, 'base64url'), format: 'der', type: 'spki' })
+export const publicKeyOf = (text: string): KeyObject =>
+  createPublicKey({ key: Buffer.from(text, 'base64url'), format: 'der', type: 'spki' })
 
 /** A well-formed RSA-4096 public key that nobody has the private half of: enough for lists of servers that do not exist. */
 export const inventedPublicKey = (like: StockKey): string => {
@@ -49,7 +60,8 @@ export const canonical = (value: unknown): string => {
 const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 478 }
 
 /** RSASSA-PSS-SHA256 with the maximum salt, over UTF-8 text. */
-export const signText = (key: StockKey, text: string): string => sign('sha256', Buffer.from(text), { key: key.privateKey, ...pss }).toString('base64url')
+export const signText = (key: StockKey, text: string): string =>
+  sign('sha256', Buffer.from(text), { key: key.privateKey, ...pss }).toString('base64url')
 
 /** True when the signature was made with the maximum salt, as our servers promise to. */
 export const verifyText = (publicText: string, text: string, signature: unknown): boolean =>

@@ -42,7 +42,9 @@ export const createInbox = <T>(describe: (items: readonly T[]) => string): Inbox
         at.message = `waited for ${what}: ${why}\n${describe(items)}`
         reject(at)
       }
-      const timer = setTimeout(() => { failed(`not within ${String(timeoutMs)} ms`) }, timeoutMs)
+      const timer = setTimeout(() => {
+        failed(`not within ${String(timeoutMs)} ms`)
+      }, timeoutMs)
       const waiter: Waiter<T> = {
         match,
         failed,
@@ -67,6 +69,6 @@ export const createInbox = <T>(describe: (items: readonly T[]) => string): Inbox
       ended ??= why
       for (const waiter of [...waiters]) waiter.failed(ended)
     },
-    waitFor: waitFor as Inbox<T>['waitFor'],
+    waitFor: waitFor,
   }
 }

@@ -35,7 +35,10 @@ export interface StockServer {
   /** A frame in its name, signed. */
   signed(type: string, to: string, payload: Readonly<Record<string, unknown>>, ts?: number): string
   /** SERVER_HELLO_JOIN at an introducer; answers its welcome and the socket it came on. */
-  join(url: string, options?: { timeoutMs?: number; payload?: Readonly<Record<string, unknown>> }): Promise<{ welcome: Heard; socket: FrameSocket }>
+  join(
+    url: string,
+    options?: { timeoutMs?: number; payload?: Readonly<Record<string, unknown>> },
+  ): Promise<{ welcome: Heard; socket: FrameSocket }>
   /** Dials a member and announces itself, with the proofs when it lists `proof`; answers the socket. */
   link(url: string, vouchers?: readonly unknown[]): Promise<FrameSocket>
   announcement(vouchers?: readonly unknown[]): string
@@ -48,15 +51,34 @@ export const startStockServer = async ({ key, id = newId(), caps, intercept = ()
   await once(listener, 'listening')
   const { port } = listener.address() as AddressInfo
   const host = '127.0.0.1'
-  const all = createInbox<Heard>(frames => `server ${id} heard, last:\n${frames.slice(-8).map(f => f.text.slice(0, 300)).join('\n')}`)
+  const all = createInbox<Heard>(
+    frames =>
+      `server ${id} heard, last:\n${frames
+        .slice(-8)
+        .map(f => f.text.slice(0, 300))
+        .join('\n')}`,
+  )
   const accepted: FrameSocket[] = []
   const dialled = new Set<FrameSocket>()
   const proves = caps?.includes('proof') === true
 
-  const signed: StockServer['signed'] = (type, to, payload, ts) => signedText(key, { type, from: id, to, payload, ...(ts === undefined ? {} : { ts }) })
+  const signed: StockServer['signed'] = (type, to, payload, ts) =>
+    signedText(key, { type, from: id, to, payload, ...(ts === undefined ? {} : { ts }) })
   const announcement: StockServer['announcement'] = vouchers =>
-    signed('SERVER_ANNOUNCE', '*', { host, port, pubkey: key.text, ...(caps === undefined ? {} : { caps }), ...(vouchers === undefined ? {} : { vouchers }) })
-  const challenge = (): object => ({ type: 'CHALLENGE', from: id, to: '*', ts: Date.now(), payload: { nonce: randomBytes(32).toString('base64url') } })
+    signed('SERVER_ANNOUNCE', '*', {
+      host,
+      port,
+      pubkey: key.text,
+      ...(caps === undefined ? {} : { caps }),
+      ...(vouchers === undefined ? {} : { vouchers }),
+    })
+  const challenge = (): object => ({
+    type: 'CHALLENGE',
+    from: id,
+    to: '*',
+    ts: Date.now(),
+    payload: { nonce: randomBytes(32).toString('base64url') },
+  })
 
   const react = (frame: Heard, socket: FrameSocket, inbound: boolean): void => {
     all.push(frame)
@@ -103,7 +125,11 @@ export const startStockServer = async ({ key, id = newId(), caps, intercept = ()
     accepted,
     heard: all.items,
     mark: () => all.items.length,
-    waitFor: (match, options = {}) => all.waitFor(typeof match === 'string' ? frame => frame.type === match : match, { what: `server ${id}: ${String(match)}`, ...options }),
+    waitFor: (match, options = {}) =>
+      all.waitFor(typeof match === 'string' ? frame => frame.type === match : match, {
+        what: `server ${id}: ${String(match)}`,
+        ...options,
+      }),
     signed,
     announcement,
     join: async (url, { timeoutMs = 10_000, payload = {} } = {}) => {
@@ -118,7 +144,10 @@ export const startStockServer = async ({ key, id = newId(), caps, intercept = ()
           ...payload,
         }),
       )
-      const welcome = await socket.waitFor(frame => frame.type === 'SERVER_WELCOME' || frame.type === 'ERROR', { timeoutMs, what: `server ${id}: the welcome` })
+      const welcome = await socket.waitFor(frame => frame.type === 'SERVER_WELCOME' || frame.type === 'ERROR', {
+        timeoutMs,
+        what: `server ${id}: the welcome`,
+      })
       return { welcome, socket }
     },
     link: async (url, vouchers) => {
