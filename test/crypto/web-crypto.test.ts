@@ -31,3 +31,9 @@ void t.test('a peer may change between the two salts of the wire', async t => {
     t.equal(await crypto.verify(publicKey, message, signature), true)
   }
 })
+
+void t.test('without WebCrypto, as on a page over plain http, it says what to do', t => {
+  t.intercept(globalThis, 'crypto', { value: {}, configurable: true })
+  t.throws(() => webCrypto(), { message: /https, or from localhost/ })
+  t.end()
+})
