@@ -2,7 +2,7 @@
  * Reads TAP from standard input and tells how it went: what failed or did not run on standard error, and two numbers of
  * assertions, passed and failed, on standard output. A skipped or unfinished test counts as failed: nothing is skipped silently.
  */
-import { Parser, type Result } from 'tap-parser'
+import { Parser, type FinalResults, type Result } from 'tap-parser'
 
 interface Tally {
   passed: number
@@ -37,7 +37,7 @@ const count = (parser: Parser): Tally => {
 const parser = new Parser()
 const tally = count(parser)
 const ok = await new Promise<boolean>(resolve => {
-  parser.on('complete', ({ ok, bailout }) => resolve(ok && bailout === false))
+  parser.on('complete', ({ ok, bailout }: FinalResults) => resolve(ok && bailout === false))
   process.stdin.pipe(parser)
 })
 if (!ok && tally.failed === 0) {

@@ -50,7 +50,9 @@ const installPackages = () => {
   if (error) fail(`Set-up needs npm, which could not be started: ${error.message}.`)
   if (status !== 0) fail(`Set-up failed: "npm ci" ended with exit code ${status}; its words stand above.`)
   if (!existsSync(node))
-    fail('Set-up brought no Node 24: install scripts seem to be switched off ("npm config get ignore-scripts"); switch them on and try again.')
+    fail(
+      'Set-up brought no Node 24: install scripts seem to be switched off ("npm config get ignore-scripts"); switch them on and try again.',
+    )
 }
 
 /** The browser suite needs Chromium. Where we may install it we do, as CI does; elsewhere the suite fails and names it. */

@@ -36,7 +36,9 @@ const sentences: Readonly<Record<string, string>> = {
 
 const unusable = (directory: string, cause: unknown): CommandFailure => {
   const code = (cause as NodeJS.ErrnoException).code ?? ''
-  return new CommandFailure(`Cannot use the data directory ${directory}: ${sentences[code] ?? (cause as Error).message}.`, exitCodes.data, { cause })
+  return new CommandFailure(`Cannot use the data directory ${directory}: ${sentences[code] ?? (cause as Error).message}.`, exitCodes.data, {
+    cause,
+  })
 }
 
 /** Throws a `CommandFailure` unless the directory is there and may be read. */

@@ -64,7 +64,8 @@ const writeId = async (file: string, id: string): Promise<void> => {
 export const loadIdentity = async (directory: string, { crypto = nodeCrypto(), passphrase }: IdentityOptions = {}): Promise<Identity> => {
   const files = filesIn(directory)
   if (!existsSync(files.key)) {
-    const advice = existsSync(files.identity) || existsSync(files.log) ? 'put its backup back' : `make one with "socp keys new --data ${directory}"`
+    const advice =
+      existsSync(files.identity) || existsSync(files.log) ? 'put its backup back' : `make one with "socp keys new --data ${directory}"`
     throw dataFailure(`There is no key in ${directory} (key.pem): ${advice}.`)
   }
   if (!existsSync(files.identity)) throw dataFailure(`There is no identity in ${directory} (identity.json): put its backup back.`)
@@ -74,7 +75,10 @@ export const loadIdentity = async (directory: string, { crypto = nodeCrypto(), p
 }
 
 /** Makes what is missing of a new identity. A key without an id is one that was put there, or whose making broke off. */
-const makeIdentity = async (directory: string, { crypto = nodeCrypto(), random = nodeRandom(), passphrase }: IdentityOptions): Promise<Identity> => {
+const makeIdentity = async (
+  directory: string,
+  { crypto = nodeCrypto(), random = nodeRandom(), passphrase }: IdentityOptions,
+): Promise<Identity> => {
   const files = filesIn(directory)
   if (!existsSync(files.key)) {
     const { pkcs8 } = await whileWaiting('Making an RSA-4096 key', () => crypto.generateKey())

@@ -20,7 +20,10 @@ const fingerprintOf = (pubkey: string): string =>
 const print = async ({ id, privateKey }: Identity, directory: string, json: boolean): Promise<void> => {
   const pubkey = privateKey.publicKey.text
   const fingerprint = fingerprintOf(pubkey)
-  if (json) return await printLine(jsonLine({ id, pubkey, fingerprint, data: directory }))
+  if (json) {
+    await printLine(jsonLine({ id, pubkey, fingerprint, data: directory }))
+    return
+  }
   const rows = { id, fingerprint, pubkey, data: directory }
   for (const [name, value] of Object.entries(rows)) await printLine(`${styled('dim', name.padEnd(12))}${value}`)
 }

@@ -41,7 +41,9 @@ const humanLine = (recorded: RecordedFact<Fact>, width: number | undefined): str
 const heading = (): string =>
   styled(
     'bold',
-    ['seq'.padStart(WIDTHS.seq), 'at'.padEnd(WIDTHS.at), 'epoch', 'type'.padEnd(WIDTHS.type), 'stream'.padEnd(WIDTHS.stream), 'data'].join('  '),
+    ['seq'.padStart(WIDTHS.seq), 'at'.padEnd(WIDTHS.at), 'epoch', 'type'.padEnd(WIDTHS.type), 'stream'.padEnd(WIDTHS.stream), 'data'].join(
+      '  ',
+    ),
   )
 
 /** A stream by its whole name, or all of a kind: `session:`. */

@@ -16,5 +16,8 @@ export const sequenceNumber = (text: string): number => wholeNumber(text, 0, Num
 /** Examples at the end of a command's help: what to type, and what it does. */
 export const withExamples = (command: Command, examples: readonly (readonly [line: string, does: string])[]): Command => {
   const width = Math.max(...examples.map(([line]) => line.length))
-  return command.addHelpText('after', ['', 'Examples:', ...examples.map(([line, does]) => `  $ ${line.padEnd(width)}  # ${does}`)].join('\n'))
+  return command.addHelpText(
+    'after',
+    ['', 'Examples:', ...examples.map(([line, does]) => `  $ ${line.padEnd(width)}  # ${does}`)].join('\n'),
+  )
 }

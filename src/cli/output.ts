@@ -6,7 +6,7 @@ import { exitCodes } from './failure.ts'
 
 type Style = Parameters<typeof styleText>[0]
 
-// eslint-disable-next-line no-control-regex -- JSON escapes the controls below U+0020; a terminal obeys these too
+/** JSON escapes the controls below U+0020; a terminal obeys these too. */
 const TERMINAL_CONTROLS = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
 
 /** One JSON object on one line, in ASCII where a terminal would take a character for a command. */
@@ -36,11 +36,11 @@ const isBrokenPipe = (error: Error): boolean => 'code' in error && error.code ==
 
 /** A reader that went away (`socp log ls | head`) ends the command without a word; one that handles SIGTERM stops as it does then. */
 export const endWhenNobodyReads = (): void => {
-  process.stdout.on('error', error => {
+  process.stdout.on('error', (error: Error) => {
     if (!isBrokenPipe(error)) throw error
     if (!process.emit('SIGTERM')) process.exit(exitCodes.done)
   })
-  process.stderr.on('error', error => {
+  process.stderr.on('error', (error: Error) => {
     if (!isBrokenPipe(error)) throw error
   })
 }

@@ -11,10 +11,17 @@ export const readPassphrase = async (file: string | undefined): Promise<string |
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new CommandFailure(`The passphrase file ${file} cannot be read (${(cause as NodeJS.ErrnoException).code ?? String(cause)}).`, exitCodes.data, { cause })
+    throw new CommandFailure(
+      `The passphrase file ${file} cannot be read (${(cause as NodeJS.ErrnoException).code ?? String(cause)}).`,
+      exitCodes.data,
+      { cause },
+    )
   }
   const line = text.split(/\r?\n/, 1)[0] ?? ''
   if (line === '' || Buffer.byteLength(line) > MAX_BYTES)
-    throw new CommandFailure(`The passphrase file ${file} is to hold the passphrase in its first line, of 1 to ${MAX_BYTES} bytes.`, exitCodes.data)
+    throw new CommandFailure(
+      `The passphrase file ${file} is to hold the passphrase in its first line, of 1 to ${MAX_BYTES} bytes.`,
+      exitCodes.data,
+    )
   return line
 }

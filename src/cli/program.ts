@@ -6,11 +6,12 @@ import { LogRefused, LogUnusable } from '../store/log.ts'
 import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
 import { addKeys } from './keys.ts'
 import { addLog } from './log.ts'
+import { addServe } from './serve.ts'
 import { withExamples } from './options.ts'
 import { tell } from './output.ts'
 
 /** Each adds one command with its subcommands, in the order of the help. */
-const commands: readonly ((program: Command) => void)[] = [addKeys, addLog]
+const commands: readonly ((program: Command) => void)[] = [addServe, addKeys, addLog]
 
 const version = (): string => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
@@ -33,23 +34,23 @@ export const createProgram = (): Command => {
   return program
 }
 
-/** Errors whose message is a sentence for the person, and the exit code that scripts get. */
-const known: readonly (readonly [kind: new (...args: never[]) => Error, exitCode: (error: Error) => ExitCode])[] = [
-  [CommandFailure, error => (error as CommandFailure).exitCode],
-  [KeyFileError, () => exitCodes.data],
-  [LogUnusable, () => exitCodes.data],
-  [LogRefused, () => exitCodes.failed],
-]
+/** The exit code of an error whose message is a sentence for the person; undefined for a bug. */
+const codeOfFailure = (error: Error): ExitCode | undefined => {
+  if (error instanceof CommandFailure) return error.exitCode
+  if (error instanceof KeyFileError || error instanceof LogUnusable) return exitCodes.data
+  if (error instanceof LogRefused) return exitCodes.failed
+  return undefined
+}
 
 const exitCodeOf = (error: unknown): ExitCode => {
   if (error instanceof CommanderError) {
     // commander has told the person already; help and version that were asked for are no errors
     return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
   }
-  const row = known.find(([kind]) => error instanceof kind)
-  if (row === undefined) throw error
+  const exitCode = error instanceof Error ? codeOfFailure(error) : undefined
+  if (exitCode === undefined) throw error
   tell(`socp: ${(error as Error).message}`)
-  return row[1](error as Error)
+  return exitCode
 }
 
 /** Runs the command line; answers the exit code. A rejection is a bug. */

@@ -37,7 +37,9 @@ t.test("this machine's own Node runs it, by itself or by handing over", async t 
 })
 
 t.test('the hand-over passes arguments, exit code and both outputs on', async t => {
-  const program = installed(t, 'console.log(JSON.stringify(process.argv.slice(2))); console.error("words"); process.exitCode = 78', { node: true })
+  const program = installed(t, 'console.log(JSON.stringify(process.argv.slice(2))); console.error("words"); process.exitCode = 78', {
+    node: true,
+  })
   const { code, stdout, stderr } = await runSocp(['a b', '$HOME', '"; ls'], { program, node: [process.execPath, ...oldNode] })
   t.equal(code, 78)
   t.same(JSON.parse(stdout), ['a b', '$HOME', '"; ls'])
@@ -45,7 +47,11 @@ t.test('the hand-over passes arguments, exit code and both outputs on', async t 
 })
 
 t.test('the hand-over passes signals on, and ends as the program ended', async t => {
-  const program = installed(t, 'process.on("SIGTERM", () => { console.log("stopping"); process.exit(5) }); setInterval(() => {}, 1e6); console.log("up")', { node: true })
+  const program = installed(
+    t,
+    'process.on("SIGTERM", () => { console.log("stopping"); process.exit(5) }); setInterval(() => {}, 1e6); console.log("up")',
+    { node: true },
+  )
   const child = spawn(process.execPath, [...oldNode, program], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [first] = (await once(child.stdout, 'data')) as [Buffer]
   t.equal(first.toString(), 'up\n')

@@ -66,7 +66,11 @@ t.test('a passphrase encrypts the key, and without it nothing is shown', async t
 
 t.test('what is damaged, missing or open to others is one sentence and 78', async t => {
   const cases: readonly (readonly [what: string, harm: (data: string) => void, words: RegExp])[] = [
-    ['a damaged key', data => writeFileSync(join(data, 'key.pem'), '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'), /key\.pem/],
+    [
+      'a damaged key',
+      data => writeFileSync(join(data, 'key.pem'), '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'),
+      /key\.pem/,
+    ],
     ['a key that others may read', data => chmodSync(join(data, 'key.pem'), 0o644), /key\.pem/],
     ['no key', data => rmSync(join(data, 'key.pem')), /There is no key in .* put its backup back/],
     ['no identity', data => rmSync(join(data, 'identity.json')), /There is no identity in/],

@@ -41,14 +41,26 @@ const stoppedLog = async (t: Test, facts: readonly NewFact<Fact>[]): Promise<str
   return data
 }
 
-const rowsOf = (stdout: string): unknown[] => stdout.trimEnd().split('\n').map(line => JSON.parse(line) as unknown)
+const rowsOf = (stdout: string): unknown[] =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as unknown)
 
 t.test('with --json every fact is one object with the agreed keys', async t => {
   const { code, stdout, stderr } = await runSocp(['log', 'ls', '--data', await stoppedLog(t, facts), '--json'])
   t.equal(code, 0, stderr)
   t.same(rowsOf(stdout), [
     { seq: 1, stream: 'node', version: 1, type: 'node.started', at: 1_000, epoch: 1, data: { server, epoch: 1 } },
-    { seq: 2, stream: `session:${user}`, version: 1, type: 'session.detached', at: 2_000, epoch: 1, data: { user, why: 'red \u001b[31m \u009b31m ü' } },
+    {
+      seq: 2,
+      stream: `session:${user}`,
+      version: 1,
+      type: 'session.detached',
+      at: 2_000,
+      epoch: 1,
+      data: { user, why: 'red \u001b[31m \u009b31m ü' },
+    },
     { seq: 3, stream: `link:${server}`, version: 1, type: 'link.silent', at: 3_000, epoch: 1, data: { server } },
   ])
   t.notMatch(stdout, /[\u001b\u009b]/, 'nothing that a terminal would obey')
@@ -88,7 +100,11 @@ t.test('a node that runs can be read', async t => {
 })
 
 t.test('a reader that goes away ends it without a word', async t => {
-  const many = Array.from({ length: 5_000 }, (_, at): NewFact<Fact> => ({ stream: `link:${server}`, at, fact: { type: 'link.silent', server } }))
+  const many = Array.from({ length: 5_000 }, (_, at): NewFact<Fact> => ({
+    stream: `link:${server}`,
+    at,
+    fact: { type: 'link.silent', server },
+  }))
   const data = await stoppedLog(t, many)
   const child = spawn(process.execPath, [socpFile, 'log', 'ls', '--json', '--data', data], { stdio: ['ignore', 'pipe', 'pipe'] })
   let stderr = ''

@@ -42,13 +42,26 @@ t.test('every example is a command line that the program knows', t => {
       }
       t.not(at.name(), 'socp', `"${line}" in the help of ${['socp', ...path].join(' ')}`)
       const flags = words.filter(word => word.startsWith('--'))
-      for (const flag of flags) t.ok(at.options.some(option => option.long === flag), `"${line}": ${flag} exists`)
+      for (const flag of flags)
+        t.ok(
+          at.options.some(option => option.long === flag),
+          `"${line}": ${flag} exists`,
+        )
     }
   t.end()
 })
 
 t.test('wrong usage ends with 2 and words on standard error only', async t => {
-  for (const args of [[], ['nosuch'], ['keys'], ['keys', 'nosuch'], ['log', 'ls', '--nosuch'], ['log', 'ls', '--since', 'x'], ['log', 'ls', '--since'], ['keys', 'show', 'extra']]) {
+  for (const args of [
+    [],
+    ['nosuch'],
+    ['keys'],
+    ['keys', 'nosuch'],
+    ['log', 'ls', '--nosuch'],
+    ['log', 'ls', '--since', 'x'],
+    ['log', 'ls', '--since'],
+    ['keys', 'show', 'extra'],
+  ]) {
     const { code, stdout, stderr } = await runSocp(args)
     t.equal(code, exitCodes.usage, `socp ${args.join(' ')}`)
     t.equal(stdout, '')
@@ -68,6 +81,9 @@ t.test('help and version that are asked for go to standard output and end with 0
 t.test('a failure carries its sentence, its code and its cause', t => {
   const cause = new Error('below')
   const failure = new CommandFailure('What was wrong.', exitCodes.data, { cause })
-  t.match({ ...failure, message: failure.message, cause: failure.cause }, { name: 'CommandFailure', message: 'What was wrong.', exitCode: 78, cause })
+  t.match(
+    { ...failure, message: failure.message, cause: failure.cause },
+    { name: 'CommandFailure', message: 'What was wrong.', exitCode: 78, cause },
+  )
   t.end()
 })

@@ -20,7 +20,10 @@ export const socpFile = fileURLToPath(new URL('../../bin/socp', import.meta.url)
 /** Preloaded into a Node, makes it call itself an old one. */
 export const oldNode = ['--require', fileURLToPath(new URL('./old-node.cjs', import.meta.url))]
 
-export const runSocp = (args: readonly string[], { env = {}, node = [process.execPath], program = socpFile }: RunOptions = {}): Promise<Ran> =>
+export const runSocp = (
+  args: readonly string[],
+  { env = {}, node = [process.execPath], program = socpFile }: RunOptions = {},
+): Promise<Ran> =>
   new Promise((resolve, reject) => {
     const [command, ...own] = node
     const child = spawn(command ?? '', [...own, program, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -64,7 +64,7 @@ const dial: Network['dial'] = async (url, { timeoutMs, maxBytes }, handler) => {
         resolve(socket)
       } catch (bug) {
         ws.terminate()
-        reject(bug as Error)
+        reject(bug instanceof Error ? bug : new Error(String(bug)))
       }
     })
   })
@@ -72,7 +72,9 @@ const dial: Network['dial'] = async (url, { timeoutMs, maxBytes }, handler) => {
 
 const refuseUpgrade = (stream: Stream, status: number): void => {
   stream.on('error', () => stream.destroy())
-  stream.end(`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => stream.destroy())
+  stream.end(`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+    stream.destroy(),
+  )
 }
 
 /** Browsers always say which page opened a socket (RFC 6455 §10.2); other programs usually do not. */
@@ -148,4 +150,7 @@ const listenWith =
 export const nodeNetwork = ({
   handshakeMs = 5_000,
   report = error => process.emitWarning(error),
-}: { readonly handshakeMs?: number; readonly report?: (error: Error) => void } = {}): Network => ({ dial, listen: listenWith(handshakeMs, report) })
+}: { readonly handshakeMs?: number; readonly report?: (error: Error) => void } = {}): Network => ({
+  dial,
+  listen: listenWith(handshakeMs, report),
+})

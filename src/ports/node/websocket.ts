@@ -50,7 +50,11 @@ const remoteOf = (stream: Stream): Socket['remote'] => ({
  * Wraps an open connection. `attach` gives it its handler, in the same tick in which it opened.
  * `masked` is true on the side that dialled (RFC 6455 §5.1).
  */
-export const wrapWebSocket = (ws: WebSocket, stream: Stream, masked: boolean): { readonly socket: Socket; attach(handler: SocketHandler): void } => {
+export const wrapWebSocket = (
+  ws: WebSocket,
+  stream: Stream,
+  masked: boolean,
+): { readonly socket: Socket; attach(handler: SocketHandler): void } => {
   let closing = false
 
   const close = (code: number, reason: string): void => {

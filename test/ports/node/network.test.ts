@@ -76,7 +76,7 @@ t.test('the messages of one call leave in one write', async t => {
   TcpSocket.prototype.write = function (this: TcpSocket, ...args: unknown[]) {
     writes += 1
     return Reflect.apply(original, this, args) as boolean
-  } as typeof original
+  }
   socket.send(Array.from({ length: 200 }, (_, index) => `message ${String(index)}`))
   t.equal(writes, 1)
   await there.seen.received(200)

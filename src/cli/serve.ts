@@ -1,0 +1,152 @@
+/** `socp serve`: runs a server until it is told to stop. */
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import type { Command } from 'commander'
+import { stringify } from 'yaml'
+import { nodeCrypto } from '../crypto/node-crypto.ts'
+import type { Fact } from '../domain/facts.ts'
+import { nodeClock } from '../ports/node/clock.ts'
+import { nodeNetwork } from '../ports/node/network.ts'
+import { nodeRandom } from '../ports/node/random.ts'
+import { NetworkError } from '../ports/network.ts'
+import type { ServerId } from '../protocol/ids.ts'
+import type { NodeEvent } from '../server/events.ts'
+import { startNode } from '../server/start.ts'
+import { openSqliteLog } from '../store/sqlite-log.ts'
+import { readConfig, type ServeOptions } from './config-file.ts'
+import { ensuredDirectory, filesIn, serverDirectory } from './data-directory.ts'
+import { CommandFailure, exitCodes } from './failure.ts'
+import { loadOrCreateIdentity } from './identity.ts'
+import { createLogger } from './logger.ts'
+import { portNumber, withExamples } from './options.ts'
+import { jsonLine, printLine, shown, styled } from './output.ts'
+
+/** In a checkout the program lies beside its sources; installed it is on the PATH. */
+const program = import.meta.url.endsWith('.ts') ? 'bin/socp' : 'socp'
+
+const listening: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there: give another port with --port, or 0 for a free one',
+  EACCES: 'this user may not listen there: give a port above 1023 with --port',
+  EADDRNOTAVAIL: 'this machine has no such address: give one of its own with --host',
+}
+
+/** What a newcomer wants to know, once the server is up. */
+const welcome = (event: Extract<NodeEvent, { event: 'ready' }>, data: string, introducer: string, loopback: boolean): readonly string[] => [
+  `${styled('bold', 'SOCP server')} ${event.server_id} listens on ${styled('green', event.url)}`,
+  '',
+  `  chat on it       ${program} chat --server ${event.url} --name YOUR-NAME`,
+  `  join it          ${program} serve --data OTHER-DIR --port 0 --bootstrap ${introducer}`,
+  ...(loopback ? [`  open it          ${program} serve --host 0.0.0.0 --advertise YOUR-HOST:${new URL(event.url).port}`] : []),
+  `  look into it     ${program} log ls --data ${data}`,
+  `  its data         ${data}`,
+  `  stop it          Ctrl-C`,
+  '',
+]
+
+const humanLines = (event: NodeEvent, data: string, introducer: string, loopback: boolean): readonly string[] => {
+  switch (event.event) {
+    case 'ready':
+      return welcome(event, data, introducer, loopback)
+    case 'linked':
+      return [`${styled('green', 'linked')}    ${shown(event.server_id)}`]
+    case 'unlinked':
+      return [`${styled('yellow', 'unlinked')}  ${shown(event.server_id)}: ${shown(event.why)}`]
+    case 'degraded':
+      return [`${styled('yellow', 'degraded')}  ${shown(event.why)}`]
+    case 'stopping':
+      return ['stopping: saying goodbye']
+  }
+}
+
+const serve = async (options: ServeOptions): Promise<void> => {
+  const config = await readConfig(options)
+  const data = await ensuredDirectory(options.data)
+  const crypto = nodeCrypto()
+  const random = nodeRandom()
+  const clock = nodeClock()
+  const identity = await loadOrCreateIdentity(data, { crypto, random })
+  const log = await openSqliteLog<Fact>({
+    file: filesIn(data).log,
+    sha256: bytes => crypto.sha256(bytes),
+    randomBytes: length => random.bytes(length),
+    endOfTick: run => {
+      clock.endOfTick(run)
+    },
+  })
+  const introducerFile = join(data, 'introducer.yaml')
+  const tell = (event: NodeEvent): void => {
+    if (event.event === 'ready') {
+      const { advertised, pubkey } = event
+      writeFileSync(introducerFile, stringify({ bootstrap_servers: [{ ...advertised, pubkey }] }))
+    }
+    if (options.json === true) void printLine(jsonLine(event))
+    else for (const line of humanLines(event, data, introducerFile, config.advertise === undefined)) void printLine(line)
+  }
+  let end: (code: number) => void = () => {}
+  const ended = new Promise<number>(resolve => {
+    end = resolve
+  })
+  const write = createLogger(config.log_level, { events: options.json !== true })
+  const node = await startNode({
+    config,
+    ports: { clock, random, crypto, network: nodeNetwork() },
+    log,
+    identity: { id: identity.id as ServerId, privateKey: identity.privateKey },
+    cores: availableParallelism(),
+    write,
+    tell,
+    fatal: error => {
+      write('error', `the server stops: ${error.message}`)
+      end(exitCodes.failed)
+    },
+  }).catch(async (error: unknown) => {
+    await log.close()
+    if (error instanceof NetworkError)
+      throw new CommandFailure(
+        `Cannot listen on ${config.host}:${config.port}: ${listening[error.code] ?? error.message}.`,
+        exitCodes.data,
+        { cause: error },
+      )
+    throw error
+  })
+
+  let signals = 0
+  const stop = (signal: NodeJS.Signals): void => {
+    signals += 1
+    // whoever asks twice does not want to wait for goodbyes; the log is safe at any moment
+    if (signals > 1) process.exit(exitCodes.failed)
+    void node.stop(signal).then(
+      () => {
+        end(exitCodes.done)
+      },
+      (error: unknown) => {
+        write('error', 'the server did not stop in order', { error: String(error) })
+        end(exitCodes.failed)
+      },
+    )
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  process.exit(await ended)
+}
+
+/** Adds `socp serve`. */
+export const addServe = (parent: Command): void => {
+  const command = parent
+    .command('serve')
+    .description('run a server: without options on this machine only, as its own introducer')
+    .option('--data <dir>', 'data directory: keys and event log', serverDirectory())
+    .option('--host <host>', 'address to listen on (default: 127.0.0.1)')
+    .option('--port <port>', 'port to listen on, 0 for a free one (default: 9000)', portNumber)
+    .option('--advertise <host:port>', 'how others reach this server; required when listening on a wildcard')
+    .option('--bootstrap <file>', 'YAML list of introducers to join through: bootstrap_servers: [{host, port, pubkey}]')
+    .option('--config <file>', 'YAML file with everything else, see docs/operations.md')
+    .option('--json', 'print one JSON object a line: ready, linked, unlinked, degraded, stopping')
+    .action(serve)
+  withExamples(command, [
+    ['socp serve', 'a server of your own on ws://127.0.0.1:9000'],
+    ['socp serve --port 0 --data ./second --bootstrap introducer.yaml', 'a second one that joins the mesh of the first'],
+    ['socp serve --host 0.0.0.0 --advertise chat.example:9000', 'one that others can reach'],
+  ])
+}
