@@ -46,7 +46,13 @@ module.exports = {
       from: { path: '^src/', pathNot: Object.keys(may).map(folder => `^src/${folder}/`) },
       to: {},
     },
-    { name: 'no cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no cycles',
+      comment: 'types may refer to each other; they are gone when the program runs',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     { name: 'everything resolves', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'node:* only in adapters',

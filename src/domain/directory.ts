@@ -17,7 +17,7 @@ export type LocalState = 'attached' | 'detached'
 
 export interface DirectoryUser {
   readonly id: UserId
-  /** In order of arrival; the last one counts unless the user is attached here. */
+  /** In order of arrival; a server that claims again keeps its place. */
   readonly claims: readonly Claim[]
   readonly local: LocalState | undefined
 }
@@ -66,19 +66,27 @@ export const emptyDirectory = (): Directory => ({
   lastSeq: [0, 0],
 })
 
-/** Where a user's messages go: `local` while attached here, else the server that claimed them last (§10). */
-export const homeOf = (directory: Directory, user: UserId): ServerId | 'local' | undefined => {
-  const entry = directory.users.get(user)
-  if (entry === undefined) return undefined
-  if (entry.local === 'attached') return 'local'
-  const last = entry.claims.at(-1)
-  if (last === undefined) return undefined
-  return last.server === directory.self ? 'local' : last.server
+/** Whether a server is linked now: the word of one that is not may be out of date. */
+export type IsLinked = (server: ServerId) => boolean
+
+/**
+ * The claim that counts: of an attached local user our own, else the oldest of a server that is linked, else the oldest.
+ * A newer claim waits until the older one is taken back or its server is gone: nobody moves somebody else's user (§8.2).
+ */
+export const claimOf = (directory: Directory, entry: DirectoryUser, linked: IsLinked): Claim | undefined => {
+  const own = entry.claims.find(claim => claim.server === directory.self)
+  if (entry.local === 'attached' && own !== undefined) return own
+  const others = entry.claims.filter(claim => claim !== own)
+  return others.find(claim => linked(claim.server)) ?? own ?? others[0]
 }
 
-/** The claim that counts: what is shown of a user. */
-export const claimOf = (directory: Directory, entry: DirectoryUser): Claim | undefined =>
-  entry.local === 'attached' ? entry.claims.find(claim => claim.server === directory.self) : entry.claims.at(-1)
+/** Where a user's messages go (§10): `local`, a server, or nowhere. */
+export const homeOf = (directory: Directory, user: UserId, linked: IsLinked): ServerId | 'local' | undefined => {
+  const entry = directory.users.get(user)
+  const claim = entry === undefined ? undefined : claimOf(directory, entry, linked)
+  if (claim === undefined) return undefined
+  return claim.server === directory.self ? 'local' : claim.server
+}
 
 /** The sequence of this node's next presence event. */
 export const nextSeq = (directory: Directory): PresenceSeq => [directory.lastSeq[0], directory.lastSeq[1] + 1]
@@ -195,9 +203,14 @@ const pin = (draft: DirectoryDraft, user: UserId, pubkey: PublicKeyText, encPubk
 
 const claim = (draft: DirectoryDraft, user: UserId, added: Claim): void => {
   const entry = draft.users.get(user)
-  const others = entry?.claims.filter(({ server }) => server !== added.server) ?? []
-  if (others.length === (entry?.claims.length ?? 0)) count(draft, added.server, 1)
-  draft.users.set(user, { id: user, claims: [...others, added], local: entry?.local })
+  const claims = entry?.claims ?? []
+  const again = claims.some(({ server }) => server === added.server)
+  if (!again) count(draft, added.server, 1)
+  draft.users.set(user, {
+    id: user,
+    claims: again ? claims.map(held => (held.server === added.server ? added : held)) : [...claims, added],
+    local: entry?.local,
+  })
 }
 
 const unclaim = (draft: DirectoryDraft, user: UserId, server: ServerId): void => {

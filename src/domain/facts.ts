@@ -98,11 +98,22 @@ export type TransferFact =
   | { readonly type: 'transfer.ended'; readonly file: FileId; readonly chunks: number }
   | { readonly type: 'transfer.failed'; readonly file: FileId; readonly why: string }
 
+/** An introducer's signed word that a key and an address belong to a server (`docs/protocol.md`). */
+export interface Voucher {
+  readonly by: ServerId
+  readonly server_id: ServerId
+  readonly host: string
+  readonly port: number
+  readonly pubkey: PublicKeyText
+  readonly sig: Base64Url
+}
+
 /** Joining the mesh through the introducers. Stream `bootstrap`. */
 export type BootstrapFact =
   | { readonly type: 'bootstrap.asked'; readonly introducer: string; readonly attempt: number }
   | { readonly type: 'bootstrap.failed'; readonly introducer: string; readonly why: string }
-  | { readonly type: 'bootstrap.joined'; readonly introducer: ServerId }
+  /** The voucher is the introducer's word for us, which we show to members that we meet later. */
+  | { readonly type: 'bootstrap.joined'; readonly introducer: ServerId; readonly voucher?: Voucher }
 
 export type Fact = NodeFact | MembershipFact | LinkFact | SessionFact | PresenceFact | TransferFact | BootstrapFact
 export type FactType = Fact['type']

@@ -1,7 +1,7 @@
 /** The state of a node beside its machines: one fold over all its facts. */
 import type { ServerId } from '../protocol/ids.ts'
 import { type Directory, emptyDirectory, evolveDirectory, forgetOrigin, restartDirectory } from './directory.ts'
-import type { Fact } from './facts.ts'
+import type { Fact, Voucher } from './facts.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
 
 export interface NodeState {
@@ -11,12 +11,15 @@ export interface NodeState {
   readonly running: boolean
   readonly directory: Directory
   readonly membership: Membership
+  /** What introducers said for us, by introducer. */
+  readonly vouchers: ReadonlyMap<ServerId, Voucher>
 }
 
 interface NodeStateDraft {
   self: ServerId | undefined
   epoch: number
   running: boolean
+  readonly vouchers: Map<ServerId, Voucher>
 }
 
 /** An empty state; every node and every replay owns one. */
@@ -26,11 +29,12 @@ export const emptyNodeState = (): NodeState => ({
   running: false,
   directory: emptyDirectory(),
   membership: emptyMembership(),
+  vouchers: new Map(),
 })
 
 /** Folds one fact, in place. Facts of links, transfers and the bootstrap change machines, not this state. */
 export const evolveNode = (state: NodeState, fact: Fact): void => {
-  const draft = state as NodeStateDraft
+  const draft = state as unknown as NodeStateDraft
   switch (fact.type) {
     case 'node.started':
       draft.self = fact.server
@@ -68,7 +72,9 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'transfer.failed':
     case 'bootstrap.asked':
     case 'bootstrap.failed':
+      return
     case 'bootstrap.joined':
+      if (fact.voucher !== undefined) draft.vouchers.set(fact.introducer, fact.voucher)
       return
   }
 }

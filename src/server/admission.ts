@@ -1,0 +1,96 @@
+/** Who may link and who may attach: everything that is decided about a hello before its sender proves to hold the key. */
+import { homeOf } from '../domain/directory.ts'
+import { decideMembership } from '../domain/membership.ts'
+import type { Frame } from '../protocol/envelope.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import { type PublicKeyText, serverId, userId, type ServerId } from '../protocol/ids.ts'
+import type { Connection, ServerPeer, UserPeer } from './connection.ts'
+import { readMeta } from '../protocol/meta.ts'
+import type { Node } from './node.ts'
+import { verifyBy } from './verify.ts'
+
+type ServerHello = Frame<'SERVER_ANNOUNCE' | 'SERVER_HELLO_LINK' | 'PEER_HELLO_LINK'>
+
+/**
+ * Admits a server by its hello, or rejects. `expected` is the member that we dialled. Nothing is recorded before
+ * the proof, but for stock servers, which have none: what vouches for them was recorded before.
+ */
+export const greetServer = async (
+  node: Node,
+  connection: Connection,
+  frame: Frame,
+  expected: ServerId | undefined,
+): Promise<ServerPeer> => {
+  const { payload } = frame as ServerHello
+  const id = serverId.parse(frame.from)
+  if (id === node.self.id || (expected !== undefined && id !== expected)) throw new ProtocolError('BAD_KEY', 'wrong_id')
+  const known = node.state.membership.servers.get(id)
+  if (payload.pubkey === undefined && known === undefined) throw new ProtocolError('BAD_KEY', 'no_key')
+  const key = await node.keys.import(payload.pubkey ?? (known as { pubkey: string }).pubkey)
+  if (known !== undefined && known.pubkey !== key.text) throw new ProtocolError('BAD_KEY', 'pinned_key')
+  const caps = payload.caps ?? []
+  const stock = !caps.includes('proof')
+  if (known?.proven === true && stock) throw new ProtocolError('INVALID_SIG', 'unproven')
+  // a stock hello may be unsigned; then it says nothing that was not pinned before
+  if (frame.sig !== undefined) await verifyBy(node, frame, key)
+  else if (known === undefined || !stock) throw new ProtocolError('INVALID_SIG', 'unsigned')
+  if (known === undefined) await admitNewcomer(node, id, key.text, frame as ServerHello)
+  return {
+    role: 'server',
+    id,
+    key,
+    caps,
+    proven: false,
+    sendable: !stock || connection.direction === 'dialled',
+    offset: node.ports.clock.now() - frame.ts,
+  }
+}
+
+/** Pins a server that a pinned introducer vouches for, or that joined through us, or rejects. */
+const admitNewcomer = async (node: Node, server: ServerId, pubkey: PublicKeyText, frame: ServerHello): Promise<void> => {
+  const vouched = await node.introducer.vouched(server, pubkey, frame.payload)
+  if (vouched === undefined) throw new ProtocolError('BAD_KEY', 'not_vouched', 'No introducer that is pinned here vouches for this server.')
+  const decided = decideMembership(vouched, node.state.membership, node.config.limits)
+  if (decided.conflict !== undefined) throw new ProtocolError('BAD_KEY', `members_${decided.conflict}`)
+  for (const fact of decided.facts) node.runtime.record(`server:${server}`, fact)
+}
+
+/** Admits a user by their hello, or rejects. */
+export const greetUser = async (node: Node, frame: Frame): Promise<UserPeer> => {
+  const { payload } = frame as Frame<'USER_HELLO'>
+  const { directory } = node.state
+  const { config } = node
+  const parsed = userId.safeParse(frame.from)
+  if (!parsed.success) throw new ProtocolError('UNKNOWN_TYPE', 'bad_id', 'A user id is 1 to 64 visible ASCII characters.')
+  const id = parsed.data
+  if (config.attach === 'listed' && !config.users.includes(id))
+    throw new ProtocolError('NAME_IN_USE', 'not_listed', 'This server takes listed users only.')
+  if (node.state.membership.servers.has(id as string as ServerId) || (id as string) === node.self.id)
+    throw new ProtocolError('NAME_IN_USE', 'server_id')
+  if (node.sessions.count >= config.limits.sessions) throw new ProtocolError('TIMEOUT', 'full', 'This server is full.')
+  const key = await node.keys.import(payload.pubkey)
+  const encKey = payload.enc_pubkey === undefined ? key : await node.keys.import(payload.enc_pubkey)
+  if (frame.sig !== undefined) await verifyBy(node, frame, key)
+  const pinned = directory.pins.get(id)
+  if (pinned !== undefined && pinned.pubkey !== key.text) throw new ProtocolError('NAME_IN_USE', 'pinned_key')
+  if (pinned === undefined && directory.pins.size >= config.limits.pins)
+    throw new ProtocolError('TIMEOUT', 'full', 'This server takes no new users.')
+  const caps = payload.caps ?? []
+  if (!caps.includes('proof')) {
+    if (config.allow_unproven === 'never' || pinned?.proven === true) throw new ProtocolError('NAME_IN_USE', 'unproven')
+    const home = homeOf(directory, id, node.links.isLinked)
+    // without a proof nobody takes an id that is in use, here or elsewhere
+    if (home !== undefined && !(home === 'local' && directory.users.get(id)?.local === 'detached'))
+      throw new ProtocolError('NAME_IN_USE', 'attached')
+  }
+  return {
+    role: 'user',
+    id,
+    key,
+    encPubkey: encKey.text === key.text ? undefined : encKey.text,
+    meta: readMeta(payload).meta,
+    caps,
+    proven: false,
+    offset: node.ports.clock.now() - frame.ts,
+  }
+}

@@ -1,0 +1,93 @@
+/** What an operator may choose; the defaults are a working server on this machine alone. */
+import { z } from 'zod'
+
+const host = z.string().min(1).max(253)
+const port = z.int().min(1).max(65_535)
+const pubkey = z.string().min(1).max(2_048)
+const rate = z.strictObject({ burst: z.number().positive(), perSecond: z.number().positive() })
+
+/** The standard's bootstrap list (§8.1): introducers with their pinned keys. */
+export const bootstrapSchema = z.object({
+  bootstrap_servers: z.array(z.object({ host, port, pubkey })).min(1, 'name at least one introducer').max(32),
+})
+export type Introducer = z.infer<typeof bootstrapSchema>['bootstrap_servers'][number]
+
+const limits = z.strictObject({
+  /** Sockets in all, in their hello, and from one address. */
+  sockets: z.int().positive().default(10_000),
+  hellos: z.int().positive().default(256),
+  socketsPerAddress: z.int().positive().default(1_000),
+  sessions: z.int().positive().default(5_000),
+  servers: z.int().positive().default(1_000),
+  usersPerServer: z.int().positive().default(67_000),
+  pins: z.int().positive().default(200_000),
+  transfers: z.int().positive().default(1_000),
+  transfersPerUser: z.int().positive().default(16),
+  /** Largest file that may pass, in bytes. */
+  fileBytes: z.int().positive().default(1_073_741_824),
+  /** Frames that may wait in one socket's lanes, and bytes that its other end may leave unread. */
+  outgoingFrames: z.int().positive().default(20_000),
+  outgoingBytes: z.int().positive().default(16_777_216),
+  /** Messages in an actor's mailbox. */
+  mailbox: z.int().positive().default(512),
+  signatures: z.int().positive().default(20_000),
+  /** Duplicates are recognised among this many frames of one origin. */
+  seen: z.int().positive().default(10_000),
+  /** New members that one introducer may bring in an hour. */
+  newServersPerHour: z.int().positive().default(100),
+  hellosPerAddress: rate.default({ burst: 400, perSecond: 20 }),
+  userFrames: rate.default({ burst: 400, perSecond: 200 }),
+  serverFrames: rate.default({ burst: 5_000, perSecond: 2_500 }),
+  refusals: rate.default({ burst: 20, perSecond: 1 }),
+})
+
+const timing = z.strictObject({
+  /** All in milliseconds. */
+  helloMs: z.int().positive().default(5_000),
+  heartbeatMs: z.int().positive().default(15_000),
+  silenceMs: z.int().positive().default(45_000),
+  dialMs: z.int().positive().default(5_000),
+  /** How long a peer that we dialled may take to show that it knows `proof` before it counts as a stock server. */
+  stockMs: z.int().positive().default(2_000),
+  stallMs: z.int().positive().default(120_000),
+  acceptPastMs: z.int().positive().default(600_000),
+  acceptFutureMs: z.int().positive().default(120_000),
+  /** How long a pinned server may take to link for the first time before it is forgotten. */
+  newcomerMs: z.int().positive().default(3_600_000),
+})
+
+/** Everything in `--config FILE`; unknown keys are errors, so that a typing mistake is not a silent default. */
+export const configSchema = z.strictObject({
+  host: host.default('127.0.0.1'),
+  port: z.int().min(0).max(65_535).default(9_000),
+  advertise: z.string().optional(),
+  bootstrap_servers: z.array(z.object({ host, port, pubkey })).max(32).default([]),
+  /** `vouched`: by a pinned introducer; `listed`: only the servers below. */
+  membership: z.enum(['vouched', 'listed']).default('vouched'),
+  servers: z
+    .array(z.strictObject({ server_id: z.string().min(1).max(64), host, port, pubkey }))
+    .max(1_000)
+    .default([]),
+  /** Whether this server welcomes joiners as an introducer. */
+  introduce: z.boolean().default(true),
+  /** `open`: anyone within the limits; `listed`: only the ids below. */
+  attach: z.enum(['open', 'listed']).default('open'),
+  users: z.array(z.string().min(1).max(64)).max(100_000).default([]),
+  /** Stock v1.3 users cannot prove that they hold their key: `unproven_ids` lets them use ids that never did. */
+  allow_unproven: z.enum(['unproven_ids', 'never']).default('unproven_ids'),
+  /** Web pages that may open a socket, by origin (`https://chat.example`); programs send none. */
+  origins: z.array(z.string()).max(100).default([]),
+  log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  limits: limits.prefault({}),
+  timing: timing.prefault({}),
+})
+export type NodeConfig = z.infer<typeof configSchema>
+
+/** `HOST:PORT`, `[v6]:PORT`; undefined when it is not one. */
+export const parseHostPort = (text: string): { host: string; port: number } | undefined => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]/]+)):(\d{1,5})$/.exec(text)
+  if (match === null) return undefined
+  const number = Number(match[3])
+  if (number < 1 || number > 65_535) return undefined
+  return { host: (match[1] ?? match[2]) as string, port: number }
+}

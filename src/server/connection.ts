@@ -1,0 +1,244 @@
+/** One socket with everything that belongs to it: its outgoing lanes, who is at the other end, and the order of what comes in. */
+import type { PublicKey } from '../ports/crypto.ts'
+import type { Socket, SocketHandler } from '../ports/network.ts'
+import { parseFrame } from '../protocol/envelope.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
+import type { UserMeta } from '../protocol/meta.ts'
+import { type Channel, createChannel } from './channel.ts'
+import { createHandshake, type Handshake } from './handshake.ts'
+import type { Node } from './node.ts'
+import { type Bucket, createBucket } from './rate.ts'
+
+/** Who is at the other end, once that is known. */
+export type Peer =
+  | {
+      readonly role: 'server'
+      readonly id: ServerId
+      readonly key: PublicKey
+      readonly caps: readonly string[]
+      readonly proven: boolean
+      /** False for a stock server that dialled us: we listen to it but send over a socket of our own (see `docs/security.md`). */
+      readonly sendable: boolean
+      /** Our clock minus theirs when they said hello, in milliseconds. */
+      readonly offset: number
+    }
+  | {
+      readonly role: 'user'
+      readonly id: UserId
+      readonly key: PublicKey
+      readonly encPubkey: PublicKeyText | undefined
+      readonly meta: UserMeta
+      readonly caps: readonly string[]
+      readonly proven: boolean
+      readonly offset: number
+    }
+
+export interface Connection {
+  readonly id: number
+  readonly direction: 'accepted' | 'dialled'
+  readonly remote: string
+  readonly channel: Channel
+  readonly refusals: Bucket
+  /** Set by the handshake when it is over. */
+  peer: Peer | undefined
+  close(code: number, reason: string): void
+  terminate(): void
+  pause(): void
+  resume(): void
+  readonly open: boolean
+}
+
+export interface Connections {
+  /** Takes over an accepted socket. */
+  accept(socket: Socket): SocketHandler | undefined
+  /** Dials a member and says hello; `over` is called once, with why, when it comes to nothing or closes. */
+  dial(server: ServerId, url: string, over: (why: string) => void): void
+  readonly size: number
+  closeAll(code: number, reason: string): void
+}
+
+interface Closed {
+  readonly code: number
+  readonly why: string
+}
+
+/** Sockets in their hello may wait for this many frames to be handled. */
+const HELLO_MAILBOX = 16
+
+export const createConnections = (node: Node): Connections => {
+  const all = new Map<number, Connection>()
+  /** Those whose handshake is not over. */
+  const hellos = new Set<number>()
+  const perAddress = new Map<string, number>()
+  let nextId = 1
+
+  const adopt = (
+    socket: Socket,
+    direction: Connection['direction'],
+    expected: ServerId | undefined,
+    over: (why: string) => void,
+  ): { readonly handler: SocketHandler; readonly start: () => void } => {
+    const id = nextId++
+    const address: Address = `connection:${id}`
+    const remote = socket.remote.host
+    let open = true
+    let reason = ''
+    const channel = createChannel(
+      socket,
+      node.ports.clock,
+      { frames: node.config.limits.outgoingFrames, bytes: node.config.limits.outgoingBytes },
+      () => {
+        node.count('closed', 'slow_reader')
+        node.log('warn', 'cut a connection that does not read', { connection: id, peer: connection.peer?.id })
+        socket.terminate()
+      },
+    )
+    const connection: Connection = {
+      id,
+      direction,
+      remote,
+      channel,
+      refusals: createBucket(node.ports.clock, node.config.limits.refusals),
+      peer: undefined,
+      get open() {
+        return open
+      },
+      close(code, why) {
+        reason ||= why
+        channel.close(code, why)
+      },
+      terminate: () => {
+        channel.terminate()
+      },
+      pause: () => {
+        socket.pause()
+      },
+      resume: () => {
+        socket.resume()
+      },
+    }
+    all.set(id, connection)
+    hellos.add(id)
+    perAddress.set(remote, (perAddress.get(remote) ?? 0) + 1)
+    const handshake: Handshake = createHandshake(node, connection, expected)
+    const helloTimer = node.ports.clock.after(node.config.timing.helloMs, () => {
+      if (connection.peer === undefined && open) connection.close(1002, 'no hello in time')
+    })
+
+    const take = (text: string): void | Promise<void> => {
+      let type: string | undefined
+      const refuse = (error: unknown): void => {
+        node.refusals.refuse(connection, error, type)
+      }
+      try {
+        const frame = parseFrame(text)
+        type = frame.type
+        if (connection.peer === undefined) {
+          return handshake.receive(frame).then(() => {
+            if (connection.peer !== undefined) hellos.delete(id)
+          }, refuse)
+        }
+        const queued =
+          connection.peer.role === 'server' ? node.links.receive(connection, frame, text) : node.sessions.receive(connection, frame)
+        if (queued) return
+        node.count('closed', 'mailbox_full')
+        connection.close(1013, 'too many frames at once')
+      } catch (error) {
+        refuse(error)
+      }
+    }
+    /** After everything that came before the close was handled. */
+    const closed = ({ code, why }: Closed): void => {
+      all.delete(id)
+      hellos.delete(id)
+      const left = (perAddress.get(remote) ?? 1) - 1
+      if (left === 0) perAddress.delete(remote)
+      else perAddress.set(remote, left)
+      node.supervisor.stop(address, 'closed')
+      const said = reason || why || (code === 1000 ? 'goodbye' : `closed with ${code}`)
+      if (connection.peer?.role === 'server') node.links.closed(connection, said)
+      if (connection.peer?.role === 'user')
+        node.sessions.closed(connection, code === 1000 && (reason === '' || reason === 'left') ? 'left' : said)
+      over(said)
+    }
+
+    node.supervisor.spawn<string | Closed>({
+      address,
+      group: 'connections',
+      restart: 'temporary',
+      // the last place is for the close
+      mailbox: { messages: HELLO_MAILBOX + node.config.limits.mailbox + 1 },
+      receive: message => (typeof message === 'string' ? take(message) : closed(message)),
+      stopped: why => {
+        if (why !== 'closed') connection.terminate()
+      },
+    })
+
+    const handler: SocketHandler = {
+      message(text) {
+        if (node.supervisor.tell(address, text)) return
+        if (open) connection.close(1013, 'too many frames at once')
+      },
+      malformed(why) {
+        node.refusals.refuse(connection, new ProtocolError('UNKNOWN_TYPE', why))
+      },
+      closed(code, why) {
+        if (!open) return
+        open = false
+        helloTimer()
+        if (!node.supervisor.tell(address, { code, why })) closed({ code, why })
+      },
+    }
+    return {
+      handler,
+      start: () => {
+        handshake.start()
+      },
+    }
+  }
+
+  return {
+    get size() {
+      return all.size
+    },
+    accept(socket) {
+      const { limits } = node.config
+      const host = socket.remote.host
+      if (all.size >= limits.sockets || hellos.size >= limits.hellos || (perAddress.get(host) ?? 0) >= limits.socketsPerAddress) {
+        node.count('refused', 'too_many_sockets')
+        return undefined
+      }
+      return adopt(socket, 'accepted', undefined, () => {}).handler
+    },
+    dial(server, url, over) {
+      let start: () => void = () => {}
+      node.ports.network
+        .dial(url, { timeoutMs: node.config.timing.dialMs, maxBytes: node.maxFrameBytes }, socket => {
+          const adopted = adopt(socket, 'dialled', server, over)
+          start = adopted.start
+          return adopted.handler
+        })
+        .then(
+          () => {
+            start()
+          },
+          (error: unknown) => {
+            over(error instanceof Error ? error.message : String(error))
+          },
+        )
+    },
+    closeAll(code, why) {
+      for (const connection of [...all.values()]) connection.close(code, why)
+    },
+  }
+}
+
+/** The user or server at the other end; only for connections whose handshake is over. */
+export const peerOf = (connection: Connection): Peer => {
+  if (connection.peer === undefined) throw new Error('the handshake of this connection is not over')
+  return connection.peer
+}
+
+export type UserPeer = Extract<Peer, { readonly role: 'user' }>
+export type ServerPeer = Extract<Peer, { readonly role: 'server' }>

@@ -1,0 +1,98 @@
+/** What users ask their server: who is online, and by which key somebody signs (SOCP §13, §14). */
+import { claimOf, type DirectoryUser } from '../domain/directory.ts'
+import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
+import type { AnyFrame, Frame } from '../protocol/envelope.ts'
+import type { ServerId } from '../protocol/ids.ts'
+import { limits } from '../protocol/limits.ts'
+import { displayName } from '../protocol/meta.ts'
+import type { Connection, UserPeer } from './connection.ts'
+import type { Node } from './node.ts'
+import { signedEvent } from './signed-event.ts'
+import { encodeFrame } from '../protocol/envelope.ts'
+
+export interface DirectoryService {
+  /** Answers in the form of the name that the request came under, in parts. */
+  list(connection: Connection, peer: UserPeer, frame: Frame<'LIST_REQUEST'>): void
+  key(connection: Connection, peer: UserPeer, frame: Frame<'PUBKEY_REQUEST'>): void
+  /** Tells a stock user who is online: their programs know keys only from advertisements. */
+  introduce(connection: Connection, peer: UserPeer): void
+}
+
+/** Advertisements that a stock user gets on attaching; each costs a signature. */
+const MAX_INTRODUCED = 200
+
+export const createDirectoryService = (node: Node): DirectoryService => {
+  const answer = (connection: Connection, to: string, ts: number, { type, payload }: Answer): void => {
+    const event = signedEvent(node.signer, payload, 'message')
+    const text = event.signature().then(sig => encodeFrame({ type, from: node.self.id, to, ts, payloadText: event.payloadText, sig }))
+    node.runtime.release(() => {
+      connection.channel.send('traffic', text)
+    })
+  }
+
+  const listed = (entry: DirectoryUser): ListedUser | undefined => {
+    const claim = claimOf(node.state.directory, entry, node.links.isLinked)
+    if (claim === undefined) return undefined
+    const here = claim.server === node.self.id
+    const reachable = here ? entry.local === 'attached' : node.links.isLinked(claim.server)
+    return {
+      user_id: entry.id,
+      display_name: displayName(claim.meta, entry.id),
+      server_id: claim.server,
+      presence: reachable ? 'online' : 'away',
+    }
+  }
+
+  /** By name in code-point order, then by id, so that every server lists alike. */
+  const everybody = (): readonly ListedUser[] =>
+    [...node.state.directory.users.values()]
+      .map(listed)
+      .filter(user => user !== undefined)
+      .sort((a, b) => compare(a.display_name, b.display_name) || compare(a.user_id, b.user_id))
+
+  return {
+    list(connection, peer, frame) {
+      const users = everybody()
+      for (let from = 0; from === 0 || from < users.length; from += limits.maxListed) {
+        const more = from + limits.maxListed < users.length
+        answer(connection, peer.id, node.nextTs(), listAnswer(frame.alias, users.slice(from, from + limits.maxListed), more))
+      }
+    },
+    key(connection, peer, frame) {
+      const user = frame.payload.user_id
+      const pinned = node.state.directory.pins.get(user)
+      const entry = node.state.directory.users.get(user)
+      if (pinned === undefined) {
+        node.refusals.tell(connection, peer.id, 'USER_NOT_FOUND', `${user} is not known here.`, user)
+        return
+      }
+      const claim = entry === undefined ? undefined : claimOf(node.state.directory, entry, node.links.isLinked)
+      const known = {
+        user_id: user,
+        pubkey: pinned.pubkey,
+        ...(pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }),
+        caps: claim?.caps ?? [],
+      }
+      answer(connection, peer.id, node.nextTs(), pubkeyAnswer(frame.alias, known, frame.payload.req_id))
+    },
+    introduce(connection, peer) {
+      for (const { user_id, server_id, display_name } of everybody().slice(0, MAX_INTRODUCED)) {
+        const pinned = node.state.directory.pins.get(user_id as UserPeer['id'])
+        if (user_id === peer.id || pinned === undefined) continue
+        const meta = { display_name, pubkey: pinned.pubkey, ...(pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }) }
+        answer(connection, peer.id, node.nextTs(), { type: 'USER_ADVERTISE', payload: { user_id, server_id: server_id as ServerId, meta } })
+      }
+    },
+  }
+}
+
+const compare = (a: string, b: string): number => {
+  const [left, right] = [[...a], [...b]]
+  for (let at = 0; at < Math.min(left.length, right.length); at += 1) {
+    const difference = (left[at] as string).codePointAt(0)! - (right[at] as string).codePointAt(0)!
+    if (difference !== 0) return difference
+  }
+  return left.length - right.length
+}
+
+export type { AnyFrame }

@@ -1,0 +1,21 @@
+/** What a node tells whoever started it; `socp serve --json` prints these as they are. */
+import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
+
+export type NodeEvent =
+  /** It accepts connections on `url`; others reach it at `advertised`. */
+  | {
+      readonly event: 'ready'
+      readonly server_id: ServerId
+      readonly url: string
+      readonly pubkey: PublicKeyText
+      readonly epoch: number
+      readonly advertised: { readonly host: string; readonly port: number }
+    }
+  | { readonly event: 'linked'; readonly server_id: ServerId }
+  | { readonly event: 'unlinked'; readonly server_id: ServerId; readonly why: string }
+  | { readonly event: 'degraded'; readonly why: string }
+  | { readonly event: 'stopping' }
+
+/** Where the node's own words go; the command line hands in pino. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void

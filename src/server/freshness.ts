@@ -1,0 +1,42 @@
+/** Which `ts` is taken, and which frame was seen before: order and duplicates, never authenticity (`ts` is not signed). */
+import type { Frame } from '../protocol/envelope.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import { utf8, toBase64Url } from '../protocol/encoding.ts'
+import type { Node } from './node.ts'
+
+/** Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. */
+export const requireFresh = (node: Node, frame: Frame, offset: number): void => {
+  const age = node.ports.clock.now() - (frame.ts + offset)
+  if (age > node.config.timing.acceptPastMs) throw new ProtocolError('TIMEOUT', 'stale', 'This frame is too old: check the clock.')
+  if (-age > node.config.timing.acceptFutureMs)
+    throw new ProtocolError('TIMEOUT', 'future', 'This frame is from the future: check the clock.')
+}
+
+export interface Seen {
+  /** Whether this frame was entered before. */
+  has(origin: string, frame: Frame): boolean
+  /** Enters it; only once it was verified, so that a forged copy suppresses nothing. False when it was there already. */
+  enter(origin: string, frame: Frame): boolean
+  /** Forgets an origin that is gone. */
+  forget(origin: string): void
+}
+
+/** The short-term `seen_ids` of §10: by ts, from, to and hash of the payload, so many for each origin that no other can crowd out. */
+export const createSeen = (node: Pick<Node, 'ports' | 'config'>): Seen => {
+  const origins = new Map<string, Set<string>>()
+  const keyOf = (frame: Frame): string =>
+    `${frame.ts} ${frame.from} ${frame.to} ${toBase64Url(node.ports.crypto.sha256(utf8(frame.payloadText)).subarray(0, 16))}`
+  return {
+    has: (origin, frame) => origins.get(origin)?.has(keyOf(frame)) ?? false,
+    enter(origin, frame) {
+      const keys = origins.get(origin) ?? new Set()
+      origins.set(origin, keys)
+      const key = keyOf(frame)
+      if (keys.has(key)) return false
+      keys.add(key)
+      if (keys.size > node.config.limits.seen) keys.delete(keys.values().next().value as string)
+      return true
+    },
+    forget: origin => void origins.delete(origin),
+  }
+}

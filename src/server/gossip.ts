@@ -1,0 +1,139 @@
+/** Presence: what others say is verified, applied and passed on unchanged; what happens here is signed once and told to all (SOCP §8.2). */
+import { parsePublicKey } from '../crypto/public-key.ts'
+import { decidePresence, type DirectoryUser, nextSeq } from '../domain/directory.ts'
+import type { PresenceFact, PresenceSeq } from '../domain/facts.ts'
+import { compareSeq } from '../domain/presence-order.ts'
+import type { SessionEffects } from '../machines/session.ts'
+import type { LinkEffects } from '../machines/link.ts'
+import { toBase64Url, utf8 } from '../protocol/encoding.ts'
+import type { Frame } from '../protocol/envelope.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import type { Base64Url, ServerId, UserId } from '../protocol/ids.ts'
+import { readMeta } from '../protocol/meta.ts'
+import type { Connection } from './connection.ts'
+import type { Node } from './node.ts'
+import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
+
+export interface Gossip {
+  /** Applies a frame that was verified with the key of `origin`, and passes it on if it was news. */
+  apply(connection: Connection, frame: Frame<'USER_ADVERTISE'> | Frame<'USER_REMOVE'>, origin: ServerId, text: string): void
+  readonly effects: {
+    announceUser(params: SessionEffects['announceUser']): void
+    announceRemoval(params: SessionEffects['announceRemoval']): void
+    announceUsers(params: LinkEffects['announceUsers']): void
+    markSuspect(params: LinkEffects['markSuspect']): void
+  }
+}
+
+export const createGossip = (node: Node): Gossip => {
+  /** Advertisements of users attached here: one event each, so telling a newcomer costs no signature. */
+  const own = new Map<UserId, { readonly seq: PresenceSeq; readonly event: SignedEvent }>()
+
+  const claimHere = (entry: DirectoryUser) => entry.claims.find(claim => claim.server === node.self.id)
+
+  const advertisement = (user: UserId): SignedEvent | undefined => {
+    const entry = node.state.directory.users.get(user)
+    const claim = entry === undefined ? undefined : claimHere(entry)
+    const pinned = node.state.directory.pins.get(user)
+    if (claim?.seq === undefined || pinned === undefined) return undefined
+    const kept = own.get(user)
+    if (kept !== undefined && compareSeq(kept.seq, claim.seq) === 0) return kept.event
+    const meta = {
+      ...claim.meta,
+      pubkey: pinned.pubkey,
+      ...(pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }),
+      extras: { seq: claim.seq, caps: claim.caps },
+    }
+    const event = signedEvent(node.signer, { user_id: user, server_id: node.self.id, meta }, 'presence')
+    own.set(user, { seq: claim.seq, event })
+    return event
+  }
+  const text = (type: 'USER_ADVERTISE' | 'USER_REMOVE', event: SignedEvent): Promise<string> =>
+    frameText(event, { type, from: node.self.id, to: '*', ts: node.nextTs() })
+  const unsignable = (error: unknown): void => {
+    node.log('warn', 'a presence event could not be signed', { error: String(error) })
+  }
+  const tellAll = (type: 'USER_ADVERTISE' | 'USER_REMOVE', event: SignedEvent, about: UserId): void => {
+    const signed = text(type, event)
+    node.links.broadcast('traffic', signed, undefined, unsignable)
+    node.sessions.broadcast(signed, about)
+  }
+
+  return {
+    apply(connection, frame, origin, received) {
+      const { payload } = frame
+      if (payload.server_id !== origin) throw new ProtocolError('INVALID_SIG', 'not_signer')
+      const digest = toBase64Url(node.ports.crypto.sha256(utf8(frame.sig ?? '')).subarray(0, 16))
+      const direct = connection.peer?.id === origin
+      const user = payload.user_id
+      const fact =
+        frame.type === 'USER_REMOVE'
+          ? {
+              type: 'user.removed' as const,
+              user,
+              server: origin,
+              ...(frame.payload.seq === undefined ? {} : { seq: frame.payload.seq }),
+              digest,
+            }
+          : advertised(frame, origin, digest)
+      const { facts, why } = decidePresence(
+        { fact, direct, originLinked: node.links.isLinked(origin), limits: node.config.limits },
+        node.state.directory,
+      )
+      for (const decided of facts) node.runtime.record(`user:${user}`, decided)
+      if (why !== undefined) node.count('presence', why)
+      if (why === 'key_conflict' && direct) throw new ProtocolError('BAD_KEY', 'key_conflict')
+      if (why !== undefined || facts.length === 0) return
+      // they come back elsewhere: what waits here for their return is over
+      if (fact.type === 'user.advertised') node.sessions.movedAway(user)
+      node.runtime.release(() => {
+        node.links.broadcast('traffic', received, new Set([origin, connection.peer?.id as ServerId]))
+        node.sessions.broadcast(received, user)
+      })
+    },
+    effects: {
+      announceUser({ user }) {
+        const event = advertisement(user)
+        if (event !== undefined) tellAll('USER_ADVERTISE', event, user)
+      },
+      announceRemoval({ user, seq }) {
+        own.delete(user)
+        const payload = { user_id: user, server_id: node.self.id, seq: seq ?? nextSeq(node.state.directory) }
+        tellAll('USER_REMOVE', signedEvent(node.signer, payload, 'presence'), user)
+      },
+      announceUsers({ server }) {
+        // in the order in which they happened: the receiver sums up what it has seen from below
+        const here = [...node.state.directory.users.values()]
+          .map(entry => ({ user: entry.id, seq: claimHere(entry)?.seq }))
+          .filter((entry): entry is { user: UserId; seq: PresenceSeq } => entry.seq !== undefined)
+          .sort((a, b) => compareSeq(a.seq, b.seq))
+        for (const { user } of here) {
+          const event = advertisement(user)
+          if (event !== undefined) node.links.send(server, 'traffic', text('USER_ADVERTISE', event), unsignable)
+        }
+      },
+      markSuspect() {
+        // nothing to send: how sure we are of a user follows from the link of their home when somebody asks
+      },
+    },
+  }
+}
+
+const advertised = (
+  frame: Frame<'USER_ADVERTISE'>,
+  server: ServerId,
+  digest: Base64Url,
+): Extract<PresenceFact, { type: 'user.advertised' }> => {
+  const read = readMeta(frame.payload)
+  return {
+    type: 'user.advertised',
+    user: frame.payload.user_id,
+    server,
+    meta: read.meta,
+    caps: read.caps,
+    ...(read.pubkey === undefined ? {} : { pubkey: parsePublicKey(read.pubkey).text }),
+    ...(read.encPubkey === undefined ? {} : { encPubkey: parsePublicKey(read.encPubkey).text }),
+    ...(read.seq === undefined ? {} : { seq: read.seq }),
+    digest,
+  }
+}

@@ -1,0 +1,313 @@
+/** Peer links: one actor and one machine for each member, whatever number of sockets carries it. */
+import type { LinkEffects } from '../machines/link.ts'
+import type { PublicKey } from '../ports/crypto.ts'
+import type { AnyFrame } from '../protocol/envelope.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import { maySend, ruleOf } from '../protocol/frames.ts'
+import type { Address, ServerId, UserId } from '../protocol/ids.ts'
+import { homeOf } from '../domain/directory.ts'
+import { mayDial } from './address-class.ts'
+import type { Lane } from './channel.ts'
+import { type Connection, peerOf, type ServerPeer } from './connection.ts'
+import { requireFresh } from './freshness.ts'
+import type { Node } from './node.ts'
+import { type Bucket, createBucket } from './rate.ts'
+import { frameText, signedEvent } from './signed-event.ts'
+import { verifyBy } from './verify.ts'
+
+export interface Links {
+  /** Takes a member in: its actor starts, and it is dialled unless it is linked. */
+  manage(server: ServerId): void
+  /** A handshake is over. */
+  opened(connection: Connection, peer: ServerPeer): void
+  /** Queues a frame of a linked peer; false when its mailbox is full. */
+  receive(connection: Connection, frame: AnyFrame, text?: string): boolean
+  closed(connection: Connection, why: string): void
+  isLinked(server: ServerId): boolean
+  /** Sends over the link; false when there is none. */
+  send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
+  broadcast(lane: Lane, text: string | Promise<string>, except?: ReadonlySet<ServerId>, failed?: (error: unknown) => void): void
+  /** Holds a link's file lane back until what is in its traffic lane now has left. */
+  barrier(server: ServerId): void
+  /** Lets a member go that never linked. */
+  forget(server: ServerId): void
+  /** Starts heartbeats and the watch over silence. */
+  start(): void
+  readonly effects: {
+    armRedial(params: LinkEffects['armRedial']): void
+    disarmRedial(params: LinkEffects['disarmRedial']): void
+    closeSockets(params: LinkEffects['closeSockets']): void
+  }
+}
+
+interface Link {
+  readonly server: ServerId
+  /** Oldest first; the first one that may be sent on carries everything that leaves. */
+  sockets: Connection[]
+  /** When the last verified frame came, in monotonic milliseconds. */
+  lastSeen: number
+  readonly bucket: Bucket
+}
+
+type Received =
+  | { readonly connection: Connection; readonly frame: AnyFrame; readonly text: string }
+  /** After every frame that came before it. */
+  | { readonly connection: Connection; readonly closed: string }
+
+/** How often silence is looked for. */
+const WATCH_MS = 1_000
+/** Jitter added to a redial, as a part of its wait. */
+const JITTER = 0.25
+
+export const createLinks = (node: Node): Links => {
+  const links = new Map<ServerId, Link>()
+  const address = (server: ServerId): Address => `link:${server}`
+  const stateOf = (server: ServerId): string | undefined => node.runtime.machine(address(server))?.state
+  const sendable = (link: Link): Connection | undefined =>
+    link.sockets.find(({ peer, open }) => open && peer?.role === 'server' && peer.sendable)
+
+  const dial = (server: ServerId): void => {
+    const member = node.state.membership.servers.get(server)
+    if (member === undefined || node.stopping || stateOf(server) === 'linked' || stateOf(server) === 'dialling') return
+    if (!mayDial(node.self, member.host, member.port)) {
+      node.count('refused', 'address_class')
+      node.log('warn', 'not dialled: its address is of another class than our own', { server, host: member.host, port: member.port })
+      return
+    }
+    const url = `ws://${member.host.includes(':') ? `[${member.host}]` : member.host}:${member.port}`
+    node.runtime.record(address(server), { type: 'link.dialled', server, url })
+    node.runtime.release(() => {
+      node.connections.dial(server, url, why => {
+        if (stateOf(server) === 'dialling') node.runtime.record(address(server), { type: 'link.failed', server, why })
+      })
+    })
+  }
+
+  /** Of two sockets between the same proven ends both keep the one that the smaller id dialled, and close the other. */
+  const settleDoubles = (link: Link): void => {
+    const proven = link.sockets.filter(({ peer }) => peer?.role === 'server' && peer.proven)
+    if (proven.length < 2) return
+    const dialler = (connection: Connection): string => (connection.direction === 'dialled' ? node.self.id : link.server)
+    const smallest = proven.map(dialler).sort()[0]
+    // of two that the same end dialled the older one is a leftover that its dialler has given up
+    const kept = proven.filter(connection => dialler(connection) === smallest).at(-1)
+    for (const connection of proven) if (connection !== kept) connection.close(1000, 'another socket carries this link')
+    link.sockets = [...link.sockets.filter(connection => connection === kept), ...link.sockets.filter(connection => connection !== kept)]
+  }
+
+  /** Whose key verifies a frame: the member in `from`, or for frames that stock servers re-sign, the home of the user in `from`. */
+  const originOf = async (frame: AnyFrame, peer: ServerPeer): Promise<{ readonly id: ServerId; readonly key: PublicKey }> => {
+    if (frame.from === peer.id) return { id: peer.id, key: peer.key }
+    const member = node.state.membership.servers.get(frame.from as ServerId)
+    if (member !== undefined) return { id: member.id, key: await node.keys.import(member.pubkey) }
+    if (homeOf(node.state.directory, frame.from as UserId, node.links.isLinked) === peer.id) return { id: peer.id, key: peer.key }
+    throw new ProtocolError('INVALID_SIG', 'unknown_origin', 'The frame comes from a server that is not known here.')
+  }
+
+  const handle = async (link: Link, connection: Connection, frame: AnyFrame, text: string): Promise<void> => {
+    const peer = peerOf(connection) as ServerPeer
+    const wait = link.bucket.borrow()
+    if (wait > 0) await new Promise<void>(resolve => node.ports.clock.after(wait, resolve))
+    if (!maySend('server', frame.type)) throw new ProtocolError('UNKNOWN_TYPE', 'wrong_role')
+    if (frame.type === 'CTRL_CLOSE') {
+      connection.close(1000, 'the peer said goodbye')
+      return
+    }
+    if (frame.type === 'ACK') return
+    const origin = await originOf(frame, peer)
+    if (origin.id === node.self.id) return
+    if (node.seen.has(origin.id, frame)) {
+      node.count('duplicate', frame.type)
+      return
+    }
+    requireFresh(node, frame, origin.id === peer.id ? peer.offset : 0)
+    // what a stock server does not sign changes nothing here
+    if (frame.sig === undefined && ruleOf(frame.type).signature !== 'required') return
+    await verifyBy(node, frame, origin.key)
+    if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
+    if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
+    if (!node.seen.enter(origin.id, frame)) return
+    decide(connection, frame, origin.id, text)
+  }
+
+  const decide = (connection: Connection, frame: AnyFrame, origin: ServerId, text: string): void => {
+    switch (frame.type) {
+      case 'USER_ADVERTISE':
+      case 'USER_REMOVE':
+        node.gossip.apply(connection, frame, origin, text)
+        return
+      case 'SERVER_VOUCH':
+        node.introducer.vouch(frame, origin)
+        return
+      case 'SERVER_DELIVER':
+        node.router.fromServer(connection, frame, origin, text)
+        return
+      case 'MSG_PUBLIC_CHANNEL':
+        node.router.publicFromServer(frame, origin)
+        return
+      case 'ERROR':
+        node.router.errorFromServer(frame)
+        return
+      case 'PUBLIC_CHANNEL_ADD':
+      case 'PUBLIC_CHANNEL_UPDATED':
+      case 'PUBLIC_CHANNEL_KEY_SHARE':
+        node.runtime.release(() => {
+          node.links.broadcast('traffic', text, new Set([origin, peerOf(connection).id as ServerId]))
+        })
+        return
+      // a heartbeat says only that it came; a known server's announcement says nothing new, an unknown one's needs a voucher
+      default:
+    }
+  }
+
+  const beat = (): void => {
+    const event = signedEvent(node.signer, {}, 'control')
+    for (const link of links.values()) {
+      const connection = sendable(link)
+      if (connection === undefined) continue
+      connection.channel.send('control', frameText(event, { type: 'HEARTBEAT', from: node.self.id, to: link.server, ts: node.nextTs() }))
+    }
+  }
+
+  const watch = (): void => {
+    const now = node.ports.clock.monotonic()
+    for (const { server, lastSeen } of links.values()) {
+      if (stateOf(server) !== 'linked' || now - lastSeen <= node.config.timing.silenceMs) continue
+      node.runtime.record(address(server), { type: 'link.silent', server })
+      unlinked(server, 'silent')
+    }
+  }
+
+  const unlinked = (server: ServerId, why: string): void => {
+    node.runtime.release(() => {
+      node.log('info', 'unlinked', { server, why })
+      node.tell({ event: 'unlinked', server_id: server, why })
+    })
+  }
+
+  const lost = (link: Link, connection: Connection, why: string): void => {
+    const { server } = link
+    link.sockets = link.sockets.filter(socket => socket !== connection)
+    if (sendable(link) !== undefined || stateOf(server) !== 'linked' || node.stopped) return
+    node.runtime.record(address(server), { type: 'link.closed', server, why })
+    unlinked(server, why)
+  }
+
+  const closeSockets = (server: ServerId): void => {
+    for (const connection of links.get(server)?.sockets ?? []) connection.terminate()
+  }
+
+  const begin = (server: ServerId): Link => {
+    const link: Link = { server, sockets: [], lastSeen: 0, bucket: createBucket(node.ports.clock, node.config.limits.serverFrames) }
+    links.set(server, link)
+    node.supervisor.spawn<Received>({
+      address: address(server),
+      group: 'links',
+      mailbox: {
+        messages: node.config.limits.mailbox,
+        high: () => {
+          for (const socket of link.sockets) socket.pause()
+        },
+        low: () => {
+          for (const socket of link.sockets) socket.resume()
+        },
+      },
+      receive: message => {
+        if ('closed' in message) {
+          lost(link, message.connection, message.closed)
+          return
+        }
+        const { connection, frame, text } = message
+        return handle(link, connection, frame, text).catch((error: unknown) => {
+          node.refusals.refuse(connection, error, frame.type)
+        })
+      },
+      restarted: error => {
+        node.log('error', 'a bug ended a link; its sockets are cut', { server, error: String(error) })
+        closeSockets(server)
+      },
+    })
+    return link
+  }
+
+  const self: Links = {
+    manage(server) {
+      if (links.has(server) || server === node.self.id) return
+      begin(server)
+      // a machine that rests has armed its own redial
+      if (stateOf(server) === undefined) dial(server)
+    },
+    opened(connection, peer) {
+      connection.peer = peer
+      const link = links.get(peer.id) ?? begin(peer.id)
+      link.sockets.push(connection)
+      if (!peer.sendable) {
+        dial(peer.id)
+        return
+      }
+      link.lastSeen = node.ports.clock.monotonic()
+      const before = stateOf(peer.id)
+      const { direction } = connection
+      node.runtime.record(address(peer.id), { type: 'link.linked', server: peer.id, direction, proven: peer.proven, caps: peer.caps })
+      settleDoubles(link)
+      node.runtime.release(() => {
+        if (before === 'linked') return
+        node.log('info', 'linked', { server: peer.id, direction, proven: peer.proven })
+        node.tell({ event: 'linked', server_id: peer.id })
+      })
+      node.introducer.linked(peer)
+    },
+    receive: (connection, frame, text = '') =>
+      node.supervisor.tell(address(peerOf(connection).id as ServerId), { connection, frame, text }),
+    closed(connection, why) {
+      const link = links.get(peerOf(connection).id as ServerId)
+      if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
+    },
+    isLinked: server => {
+      const link = links.get(server)
+      return link !== undefined && sendable(link) !== undefined
+    },
+    send(server, lane, text, failed) {
+      const link = links.get(server)
+      const connection = link === undefined ? undefined : sendable(link)
+      connection?.channel.send(lane, text, failed)
+      return connection !== undefined
+    },
+    broadcast(lane, text, except, failed) {
+      let told = failed
+      for (const server of links.keys()) {
+        if (except?.has(server) === true || !self.send(server, lane, text, told)) continue
+        // one event, one word about its failure
+        if (failed !== undefined) told = () => {}
+      }
+    },
+    barrier(server) {
+      const link = links.get(server)
+      if (link !== undefined) sendable(link)?.channel.barrier('file', 'traffic')
+    },
+    forget(server) {
+      links.delete(server)
+      node.timers.cancel(address(server))
+      node.supervisor.stop(address(server), 'forgotten')
+    },
+    start() {
+      node.timers.every(node.config.timing.heartbeatMs, beat)
+      node.timers.every(WATCH_MS, watch)
+    },
+    effects: {
+      armRedial({ server, at }) {
+        const wait = Math.min(Math.max(0, at - node.ports.clock.now()), 120_000)
+        node.timers.arm(address(server), wait * (1 + JITTER * node.ports.random.fraction()), () => {
+          dial(server)
+        })
+      },
+      disarmRedial({ server }) {
+        node.timers.cancel(address(server))
+      },
+      closeSockets({ server }) {
+        closeSockets(server)
+      },
+    },
+  }
+  return self
+}

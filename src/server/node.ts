@@ -1,0 +1,64 @@
+/** What every part of a node can reach: the parts, and what is outside. */
+import type { Runtime } from '../actors/runtime.ts'
+import type { Supervisor } from '../actors/supervisor.ts'
+import type { SigningQueue } from '../crypto/signing-queue.ts'
+import type { Fact } from '../domain/facts.ts'
+import type { NodeState } from '../domain/node-state.ts'
+import type { Ports } from '../ports/ports.ts'
+import type { FrameType } from '../protocol/frames.ts'
+import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
+import type { Bootstrap } from './bootstrap.ts'
+import type { NodeConfig } from './config.ts'
+import type { Connections } from './connection.ts'
+import type { DirectoryService } from './directory-service.ts'
+import type { Log, NodeEvent } from './events.ts'
+import type { Seen } from './freshness.ts'
+import type { Gossip } from './gossip.ts'
+import type { Introducer } from './introducer.ts'
+import type { Keys } from './keys.ts'
+import type { Links } from './links.ts'
+import type { Refusals } from './refusals.ts'
+import type { Router } from './router.ts'
+import type { Sessions } from './sessions.ts'
+import type { Timers } from './timers.ts'
+import type { Transfers } from './transfers.ts'
+
+export type ActorGroup = 'node' | 'connections' | 'links' | 'sessions' | 'transfers'
+
+/** What every part of a node can reach. The parts are made in `startNode`; none is used before all are there. */
+export interface Node {
+  readonly config: NodeConfig
+  readonly ports: Ports
+  readonly self: { readonly id: ServerId; readonly pubkey: PublicKeyText; readonly host: string; readonly port: number }
+  /** Keys of the introducers that the operator pinned, in the form in which keys are compared. */
+  readonly introducers: readonly PublicKeyText[]
+  readonly maxFrameBytes: number
+  readonly state: NodeState
+  readonly runtime: Runtime<Fact>
+  readonly supervisor: Supervisor<ActorGroup>
+  readonly signer: SigningQueue
+  readonly keys: Keys
+  readonly timers: Timers
+  readonly seen: Seen
+  readonly refusals: Refusals
+  readonly connections: Connections
+  readonly links: Links
+  readonly sessions: Sessions
+  readonly gossip: Gossip
+  readonly router: Router
+  readonly transfers: Transfers
+  readonly directoryService: DirectoryService
+  readonly introducer: Introducer
+  readonly bootstrap: Bootstrap
+  /** No new work is begun. */
+  readonly stopping: boolean
+  /** Goodbyes are said: what closes now is no fact any more, the next `node.started` says it. */
+  readonly stopped: boolean
+  /** The `ts` of the next frame: the clock, but always later than the one before. */
+  nextTs(): number
+  /** A frame that needs no signature. */
+  unsigned(type: FrameType, to: string, payload: unknown): string
+  count(what: string, why: string): void
+  readonly log: Log
+  tell(event: NodeEvent): void
+}

@@ -1,0 +1,59 @@
+/** Answers to frames that are refused: constants signed once at the start, so that garbage costs no signature. */
+import { encodeFrame } from '../protocol/envelope.ts'
+import { type ErrorCode, errorCodes, ProtocolError } from '../protocol/errors.ts'
+import type { Base64Url } from '../protocol/ids.ts'
+import type { Connection } from './connection.ts'
+import type { Node } from './node.ts'
+import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
+
+export interface Refusals {
+  /** Signs the constants; six signatures. */
+  prepare(): Promise<void>
+  /** Counts the refusal, answers it within the connection's budget, and closes the connection beyond it. */
+  refuse(connection: Connection, error: unknown, type?: string): void
+  /** Tells an authenticated sender which frame could not be done: `detail` and `msg_ref` name it. */
+  tell(connection: Connection, to: string, code: ErrorCode, detail: string, reference: string): void
+}
+
+/** Never answered with an ERROR, or two servers answer each other for ever. */
+const UNANSWERED = new Set(['ERROR', 'ACK', 'CTRL_CLOSE'])
+
+export const createRefusals = (node: Node): Refusals => {
+  const constants = new Map<ErrorCode, { readonly event: SignedEvent; readonly sig: Base64Url }>()
+  return {
+    async prepare() {
+      for (const [code, detail] of Object.entries(errorCodes) as [ErrorCode, string][]) {
+        const event = signedEvent(node.signer, { code, detail }, 'control')
+        constants.set(code, { event, sig: await event.signature() })
+      }
+    },
+    refuse(connection, error, type) {
+      if (!(error instanceof ProtocolError)) throw error
+      node.count('refused', error.reason)
+      node.log('debug', 'refused a frame', { connection: connection.id, type, code: error.code, reason: error.reason })
+      if (type !== undefined && UNANSWERED.has(type)) return
+      if (!connection.refusals.take()) {
+        connection.close(1008, 'too many refused frames')
+        return
+      }
+      const constant = constants.get(error.code)
+      if (constant === undefined) return
+      const to = connection.peer?.id ?? '*'
+      const text = encodeFrame({
+        type: 'ERROR',
+        from: node.self.id,
+        to,
+        ts: node.nextTs(),
+        payloadText: constant.event.payloadText,
+        sig: constant.sig,
+      })
+      node.runtime.release(() => connection.channel.send('control', text))
+    },
+    tell(connection, to, code, detail, reference) {
+      node.count('refused', code)
+      const event = signedEvent(node.signer, { code, detail, msg_ref: reference }, 'control')
+      const text = frameText(event, { type: 'ERROR', from: node.self.id, to, ts: node.nextTs() })
+      node.runtime.release(() => connection.channel.send('traffic', text))
+    },
+  }
+}

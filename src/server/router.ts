@@ -1,0 +1,231 @@
+/** Where content goes (SOCP §10): to a user attached here, to the server that has them, or back as USER_NOT_FOUND; never decrypted, never in a loop. */
+import { homeOf } from '../domain/directory.ts'
+import { messageInput } from '../protocol/message-id.ts'
+import { toBase64Url } from '../protocol/encoding.ts'
+import type { Frame } from '../protocol/envelope.ts'
+import { type ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import { type ServerId, userId, type UserId } from '../protocol/ids.ts'
+import { parsePublicKey } from '../crypto/public-key.ts'
+import type { Priority } from '../crypto/signing-queue.ts'
+import type { Lane } from './channel.ts'
+import type { Connection, UserPeer } from './connection.ts'
+import type { Node } from './node.ts'
+import type { UserContent } from './sessions.ts'
+import { frameText, signedEvent } from './signed-event.ts'
+
+export interface Router {
+  /** Content of a user attached here. */
+  fromUser(connection: Connection, sender: UserPeer, frame: UserContent): void
+  /** A delivery that was verified with the key of `origin`; `text` is the frame as it came. */
+  fromServer(connection: Connection, frame: Frame<'SERVER_DELIVER'>, origin: ServerId, text: string): void
+  /** A public message of a stock server: one frame for all users of each server. */
+  publicFromServer(frame: Frame<'MSG_PUBLIC_CHANNEL'>, origin: ServerId): void
+  /** What became of something that a user here had sent. */
+  errorFromServer(frame: Frame<'ERROR'>): void
+}
+
+/** What stock clients write into `to` when they mean everybody. */
+const EVERYBODY = new Set(['public', '*', 'group:public'])
+
+interface Parcel {
+  readonly inner: UserContent['type']
+  readonly sender: UserId
+  readonly recipient: UserId
+  /** The sender's, kept to the end: the content signature covers it. */
+  readonly ts: number
+  readonly payload: Readonly<Record<string, unknown>>
+}
+
+const isFile = (inner: string): boolean => inner.startsWith('FILE_')
+
+export const createRouter = (node: Node): Router => {
+  /** The name under which a sender hears of a frame again (docs/protocol.md). */
+  const referenceOf = ({ inner, sender, recipient, ts, payload }: Parcel): string => {
+    if (isFile(inner)) return String(payload['file_id'])
+    const content = typeof payload['ciphertext'] === 'string' ? payload['ciphertext'] : ''
+    return toBase64Url(node.ports.crypto.sha256(messageInput(sender, recipient, ts, content)))
+  }
+
+  const send = (
+    { inner, recipient, ts, payload }: Parcel,
+    type: 'USER_DELIVER' | 'SERVER_DELIVER' | UserContent['type'],
+    to: string,
+    put: (lane: Lane, text: Promise<string>, failed: (error: unknown) => void) => void,
+    failed: (error: unknown) => void,
+  ): void => {
+    const lane: Lane = isFile(inner) ? 'file' : 'traffic'
+    const priority: Priority = isFile(inner) ? 'file' : 'message'
+    const named = type === 'SERVER_DELIVER' ? { ...payload, user_id: recipient } : payload
+    const marked =
+      (type === 'SERVER_DELIVER' || type === 'USER_DELIVER') && inner !== 'MSG_DIRECT' ? { ...named, inner_type: inner } : named
+    const text = frameText(signedEvent(node.signer, marked, priority), { type, from: node.self.id, to, ts })
+    node.runtime.release(() => {
+      put(lane, text, failed)
+    })
+  }
+
+  /** Hands a parcel to a user attached here; false when they are not. */
+  const deliverHere = (parcel: Parcel, failed: (error: unknown) => void): boolean => {
+    const connection = node.sessions.connectionOf(parcel.recipient)
+    if (connection === undefined) return false
+    const type = isFile(parcel.inner) ? parcel.inner : 'USER_DELIVER'
+    if (parcel.inner === 'FILE_START')
+      node.runtime.release(() => {
+        connection.channel.barrier('file', 'traffic')
+      })
+    send(
+      parcel,
+      type,
+      parcel.recipient,
+      (lane, text, unsigned) => {
+        connection.channel.send(lane, text, unsigned)
+      },
+      failed,
+    )
+    return true
+  }
+
+  const deliverThere = (parcel: Parcel, server: ServerId, failed: (error: unknown) => void): boolean => {
+    if (!node.links.isLinked(server)) return false
+    if (parcel.inner === 'FILE_START')
+      node.runtime.release(() => {
+        node.links.barrier(server)
+      })
+    send(
+      parcel,
+      'SERVER_DELIVER',
+      server,
+      (lane, text, unsigned) => {
+        node.links.send(server, lane, text, unsigned)
+      },
+      failed,
+    )
+    return true
+  }
+
+  const route = (parcel: Parcel, failed: (error: unknown) => void): boolean => {
+    const home = homeOf(node.state.directory, parcel.recipient, node.links.isLinked)
+    if (home === undefined) return false
+    return home === 'local' ? deliverHere(parcel, failed) : deliverThere(parcel, home, failed)
+  }
+
+  const acknowledge = (connection: Connection, sender: UserPeer, reference: string): void => {
+    if (!sender.caps.includes('ack')) return
+    const event = signedEvent(node.signer, { msg_ref: reference }, 'control')
+    const text = frameText(event, { type: 'ACK', from: node.self.id, to: sender.id, ts: node.nextTs() })
+    node.runtime.release(() => {
+      connection.channel.send('traffic', text)
+    })
+  }
+
+  /** One frame for each server that has users, and one for each user here. */
+  const toEverybody = (sender: UserId, frame: UserContent): void => {
+    const payload = { ...frame.payload, sender, group_id: 'public', channel: 'public', msg_ts: frame.ts }
+    const event = signedEvent(node.signer, payload, 'message')
+    const text = frameText(event, { type: 'MSG_PUBLIC_CHANNEL', from: node.self.id, to: '*', ts: frame.ts })
+    node.runtime.release(() => {
+      node.links.broadcast('traffic', text)
+      node.sessions.broadcast(text, sender)
+    })
+  }
+
+  const undeliverable = (connection: Connection, sender: UserId, code: ErrorCode, detail: string, reference: string): void => {
+    node.refusals.tell(connection, sender, code, detail, reference)
+  }
+
+  return {
+    fromUser(connection, sender, frame) {
+      const { payload } = frame
+      if (payload.sender_pub !== undefined && parsePublicKey(payload.sender_pub).text !== sender.key.text)
+        throw new ProtocolError('BAD_KEY', 'sender_pub', 'sender_pub is not the key under which this user is attached.')
+      if (EVERYBODY.has(frame.to)) {
+        if (frame.type !== 'MSG_PUBLIC_CHANNEL' && !('public' in payload && payload.public === true))
+          throw new ProtocolError('USER_NOT_FOUND', 'everybody')
+        toEverybody(sender.id, frame)
+        return
+      }
+      const recipient = userId.safeParse(frame.to)
+      if (!recipient.success) throw new ProtocolError('USER_NOT_FOUND', 'bad_id')
+      const parcel: Parcel = {
+        inner: frame.type,
+        sender: sender.id,
+        recipient: recipient.data,
+        ts: frame.ts,
+        payload: { ...payload, sender: sender.id },
+      }
+      const reference = referenceOf(parcel)
+      const failed = (error: unknown): void => {
+        undeliverable(connection, sender.id, 'TIMEOUT', error instanceof Error ? error.message : String(error), reference)
+      }
+      if (isFile(frame.type)) node.transfers.advance(parcel, route, failed)
+      else if (!route(parcel, failed)) {
+        undeliverable(connection, sender.id, 'USER_NOT_FOUND', `${parcel.recipient} is not online.`, reference)
+        return
+      }
+      if (frame.type === 'MSG_DIRECT' || frame.type === 'MSG_PUBLIC_CHANNEL' || frame.type === 'FILE_END')
+        acknowledge(connection, sender, reference)
+    },
+    fromServer(connection, frame, origin, text) {
+      const { user_id: recipient, inner_type: inner, ...payload } = frame.payload
+      const sender = payload.sender
+      if (sender === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_sender', 'A delivery names its sender.')
+      const claims = node.state.directory.users.get(sender)?.claims ?? []
+      // a server speaks for its own users only; of a user whom nobody claims the recipient sees that nothing is verified
+      if (claims.length > 0 && !claims.some(claim => claim.server === origin)) throw new ProtocolError('INVALID_SIG', 'not_home')
+      const parcel: Parcel = { inner, sender, recipient, ts: frame.ts, payload }
+      const home = homeOf(node.state.directory, recipient, node.links.isLinked)
+      if (home !== undefined && home !== 'local') {
+        if (home !== origin && home !== connection.peer?.id) {
+          const lane: Lane = isFile(inner) ? 'file' : 'traffic'
+          node.runtime.release(() => {
+            node.links.send(home, lane, text)
+          })
+          return
+        }
+        // we both think that the other has them: nobody bounces it on
+      } else if (isFile(inner)) {
+        node.transfers.advance(parcel, deliverHere, () => {})
+        return
+      } else if (home === 'local' && deliverHere(parcel, () => {})) return
+      const detail = `${recipient} is not online at ${node.self.id}.`
+      const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel) }, 'control')
+      const answer = frameText(event, { type: 'ERROR', from: node.self.id, to: sender, ts: node.nextTs() })
+      node.runtime.release(() => {
+        node.links.send(origin, 'control', answer)
+      })
+    },
+    publicFromServer(frame, origin) {
+      const { sender } = frame.payload
+      const author = sender ?? userId.parse(frame.from)
+      const claims = node.state.directory.users.get(author)?.claims ?? []
+      if (!claims.some(claim => claim.server === origin)) throw new ProtocolError('INVALID_SIG', 'not_home')
+      const payload = { ...frame.payload, sender: author }
+      const one = userId.safeParse(frame.to)
+      if (one.success && !EVERYBODY.has(frame.to)) {
+        deliverHere({ inner: 'MSG_PUBLIC_CHANNEL', sender: author, recipient: one.data, ts: frame.ts, payload }, () => {})
+        return
+      }
+      const event = signedEvent(node.signer, payload, 'message')
+      const text = frameText(event, { type: 'MSG_PUBLIC_CHANNEL', from: node.self.id, to: '*', ts: frame.ts })
+      node.runtime.release(() => {
+        node.sessions.broadcast(text, author)
+      })
+    },
+    errorFromServer(frame) {
+      const user = userId.safeParse(frame.to)
+      const connection = user.success ? node.sessions.connectionOf(user.data) : undefined
+      if (connection === undefined) {
+        node.log('info', 'a peer refused a frame', { from: frame.from, code: frame.payload.code })
+        return
+      }
+      const { code, detail, msg_ref } = frame.payload
+      const event = signedEvent(node.signer, { code, detail, msg_ref }, 'control')
+      const text = frameText(event, { type: 'ERROR', from: node.self.id, to: frame.to, ts: node.nextTs() })
+      node.runtime.release(() => {
+        connection.channel.send('traffic', text)
+      })
+    },
+  }
+}
+
+export type { Parcel }

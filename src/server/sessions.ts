@@ -1,0 +1,226 @@
+/** Users attached here: one actor and one machine for each, which outlives its socket by the grace time (SOCP §9.1). */
+import { homeOf, nextSeq } from '../domain/directory.ts'
+import type { SessionEffects } from '../machines/session.ts'
+import type { AnyFrame, Frame } from '../protocol/envelope.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import { maySend, ruleOf } from '../protocol/frames.ts'
+import type { Address, UserId } from '../protocol/ids.ts'
+import { type Connection, peerOf, type UserPeer } from './connection.ts'
+import { requireFresh } from './freshness.ts'
+import type { Node } from './node.ts'
+import { type Bucket, createBucket } from './rate.ts'
+import { frameText, signedEvent } from './signed-event.ts'
+import { verifyBy } from './verify.ts'
+
+export interface Sessions {
+  /** Attaches a user whose hello was admitted and, if they can, proven. Rejects with NAME_IN_USE. */
+  attach(connection: Connection, peer: UserPeer): Promise<void>
+  /** Queues a frame of an attached user; false when their mailbox is full. */
+  receive(connection: Connection, frame: AnyFrame): boolean
+  /** `left` says that the user closed in good order: nobody waits for their return. */
+  closed(connection: Connection, why: string): void
+  /** The user's live connection here. */
+  connectionOf(user: UserId): Connection | undefined
+  /** Sends a text to every attached user but the one that it is about. */
+  broadcast(text: string | Promise<string>, about: UserId): void
+  /** The user is attached elsewhere now; a session that only waited for their return ends. */
+  movedAway(user: UserId): void
+  /** Ends every session; their removals are gossiped. */
+  endAll(why: string): void
+  readonly count: number
+  readonly effects: {
+    closeReplacedSocket(params: SessionEffects['closeReplacedSocket']): void
+    armGrace(params: SessionEffects['armGrace']): void
+    disarmGrace(params: SessionEffects['disarmGrace']): void
+  }
+}
+
+interface Session {
+  readonly user: UserId
+  connection: Connection | undefined
+  replaced: Connection | undefined
+  readonly bucket: Bucket
+}
+
+type Received =
+  | { readonly connection: Connection; readonly frame: AnyFrame }
+  /** After every frame that came before it. */
+  | { readonly connection: Connection; readonly closed: string }
+
+export const createSessions = (node: Node): Sessions => {
+  const sessions = new Map<UserId, Session>()
+  const address = (user: UserId): Address => `session:${user}`
+
+  const end = (user: UserId, why: string): void => {
+    node.runtime.record(address(user), { type: 'session.ended', user, why, seq: nextSeq(node.state.directory) })
+    sessions.delete(user)
+    node.supervisor.stop(address(user), why)
+  }
+
+  const handle = async (session: Session, connection: Connection, frame: AnyFrame): Promise<void> => {
+    if (session.connection !== connection) return
+    const peer = peerOf(connection) as UserPeer
+    const wait = session.bucket.borrow()
+    if (wait > 0) await new Promise<void>(resolve => node.ports.clock.after(wait, resolve))
+    if (!maySend('user', frame.type)) throw new ProtocolError('UNKNOWN_TYPE', 'wrong_role')
+    if (frame.type === 'CTRL_CLOSE') {
+      connection.close(1000, 'left')
+      return
+    }
+    if (frame.type === 'ACK' || frame.type === 'ERROR') return
+    if (frame.from !== peer.id) throw new ProtocolError('NAME_IN_USE', 'not_yours', 'This socket is attached under another id.')
+    requireFresh(node, frame, peer.offset)
+    if (node.seen.has(peer.id, frame)) {
+      node.count('duplicate', frame.type)
+      return
+    }
+    // stock clients leave their signature out; whoever can prove a key can sign
+    if (frame.sig !== undefined || (peer.caps.includes('proof') && ruleOf(frame.type).signature === 'required'))
+      await verifyBy(node, frame, peer.key)
+    if (session.connection !== connection) return
+    if (ruleOf(frame.type).signature === 'required' && !node.seen.enter(peer.id, frame)) return
+    decide(connection, peer, frame)
+  }
+
+  const decide = (connection: Connection, peer: UserPeer, frame: AnyFrame): void => {
+    switch (frame.type) {
+      case 'MSG_DIRECT':
+      case 'MSG_PUBLIC_CHANNEL':
+      case 'FILE_START':
+      case 'FILE_CHUNK':
+      case 'FILE_END':
+        node.router.fromUser(connection, peer, frame)
+        return
+      case 'LIST_REQUEST':
+        node.directoryService.list(connection, peer, frame)
+        return
+      case 'PUBKEY_REQUEST':
+        node.directoryService.key(connection, peer, frame)
+        return
+      default:
+        throw new ProtocolError('UNKNOWN_TYPE', 'wrong_role')
+    }
+  }
+
+  const lost = (session: Session, connection: Connection, why: string): void => {
+    const { user } = session
+    if (session.connection !== connection || node.stopped) return
+    session.connection = undefined
+    if (why === 'left') end(user, why)
+    else node.runtime.record(address(user), { type: 'session.detached', user, why })
+  }
+
+  const start = (user: UserId): Session => {
+    const session: Session = {
+      user,
+      connection: undefined,
+      replaced: undefined,
+      bucket: createBucket(node.ports.clock, node.config.limits.userFrames),
+    }
+    sessions.set(user, session)
+    node.supervisor.spawn<Received>({
+      address: address(user),
+      group: 'sessions',
+      mailbox: {
+        messages: node.config.limits.mailbox,
+        high: () => session.connection?.pause(),
+        low: () => session.connection?.resume(),
+      },
+      receive: message => {
+        if ('closed' in message) {
+          lost(session, message.connection, message.closed)
+          return
+        }
+        const { connection, frame } = message
+        return handle(session, connection, frame).catch((error: unknown) => {
+          node.refusals.refuse(connection, error, frame.type)
+        })
+      },
+      restarted: error => {
+        node.log('error', 'a bug ended a session; its socket is cut', { user, error: String(error) })
+        session.connection?.terminate()
+      },
+    })
+    return session
+  }
+
+  const acknowledge = (connection: Connection, user: UserId): void => {
+    const event = signedEvent(node.signer, { msg_ref: 'USER_HELLO' }, 'control')
+    const text = frameText(event, { type: 'ACK', from: node.self.id, to: user, ts: node.nextTs() })
+    node.runtime.release(() => {
+      connection.channel.send('control', text)
+    })
+  }
+
+  return {
+    get count() {
+      return sessions.size
+    },
+    async attach(connection, peer) {
+      const { directory } = node.state
+      // all of this may have changed while the proof was on its way
+      const pinned = directory.pins.get(peer.id)
+      const known = sessions.get(peer.id)
+      if (pinned !== undefined && pinned.pubkey !== peer.key.text) throw new ProtocolError('NAME_IN_USE', 'pinned_key')
+      if (!peer.proven) {
+        const home = homeOf(directory, peer.id, node.links.isLinked)
+        if (pinned?.proven === true || known?.connection !== undefined || (home !== undefined && home !== 'local'))
+          throw new ProtocolError('NAME_IN_USE', 'attached')
+      }
+      if (known === undefined && sessions.size >= node.config.limits.sessions) throw new ProtocolError('TIMEOUT', 'full')
+      const session = known ?? start(peer.id)
+      connection.peer = peer
+      session.replaced = session.connection
+      session.connection = connection
+      node.runtime.record(address(peer.id), {
+        type: 'session.attached',
+        user: peer.id,
+        pubkey: peer.key.text,
+        ...(peer.encPubkey === undefined ? {} : { encPubkey: peer.encPubkey }),
+        meta: peer.meta,
+        caps: peer.caps,
+        proven: peer.proven,
+        seq: nextSeq(directory),
+      })
+      acknowledge(connection, peer.id)
+      if (!peer.caps.includes('proof')) node.directoryService.introduce(connection, peer)
+      await Promise.resolve()
+    },
+    receive: (connection, frame) => node.supervisor.tell(address(peerOf(connection).id as UserId), { connection, frame }),
+    closed(connection, why) {
+      const session = sessions.get(peerOf(connection).id as UserId)
+      if (session !== undefined && !node.supervisor.tell(address(session.user), { connection, closed: why })) lost(session, connection, why)
+    },
+    connectionOf: user => sessions.get(user)?.connection,
+    broadcast(text, about) {
+      for (const { user, connection } of sessions.values()) if (user !== about) connection?.channel.send('traffic', text)
+    },
+    movedAway(user) {
+      const session = sessions.get(user)
+      if (node.state.directory.users.get(user)?.local !== 'detached') return
+      if (session === undefined)
+        node.runtime.record(address(user), { type: 'session.ended', user, why: 'moved', seq: nextSeq(node.state.directory) })
+      else end(user, 'moved')
+    },
+    endAll(why) {
+      for (const entry of [...node.state.directory.users.values()]) if (entry.local !== undefined) end(entry.id, why)
+    },
+    effects: {
+      closeReplacedSocket({ user }) {
+        const session = sessions.get(user)
+        session?.replaced?.close(1000, 'another socket of this user has taken over')
+        if (session !== undefined) session.replaced = undefined
+      },
+      armGrace({ user, at }) {
+        node.timers.arm(address(user), at - node.ports.clock.now(), () => {
+          if (node.runtime.machine(address(user))?.state === 'detached') end(user, 'did not return')
+        })
+      },
+      disarmGrace({ user }) {
+        node.timers.cancel(address(user))
+      },
+    },
+  }
+}
+
+export type UserContent = Frame<'MSG_DIRECT'> | Frame<'MSG_PUBLIC_CHANNEL'> | Frame<'FILE_START'> | Frame<'FILE_CHUNK'> | Frame<'FILE_END'>

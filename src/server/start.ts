@@ -1,0 +1,258 @@
+/** A node's parts, how they are put together, how it starts and how it stops. */
+import type { NamedEffect } from '../actors/contract.ts'
+import { createRuntime } from '../actors/runtime.ts'
+import { createSupervisor } from '../actors/supervisor.ts'
+import { createSigningQueue } from '../crypto/signing-queue.ts'
+import { decideMembership } from '../domain/membership.ts'
+import type { Fact } from '../domain/facts.ts'
+import type { PrivateKey } from '../ports/crypto.ts'
+import type { Listener } from '../ports/network.ts'
+import type { Ports } from '../ports/ports.ts'
+import { canonicalOf } from '../protocol/canonical.ts'
+import { encodeFrame } from '../protocol/envelope.ts'
+import type { FrameType } from '../protocol/frames.ts'
+import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
+import { limits as wire } from '../protocol/limits.ts'
+import type { EventLog } from '../store/log.ts'
+import { createBootstrap } from './bootstrap.ts'
+import type { NodeConfig } from './config.ts'
+import { createConnections } from './connection.ts'
+import { createDirectoryService } from './directory-service.ts'
+import type { Log, NodeEvent } from './events.ts'
+import { createSeen } from './freshness.ts'
+import { createGossip } from './gossip.ts'
+import { createIntroducer } from './introducer.ts'
+import { createKeys } from './keys.ts'
+import { createLinks } from './links.ts'
+import { createRefusals } from './refusals.ts'
+import { createNodeFold } from './replay.ts'
+import { createRouter } from './router.ts'
+import { createSessions } from './sessions.ts'
+import { createTimers } from './timers.ts'
+import { createTransfers } from './transfers.ts'
+import type { ActorGroup, Node } from './node.ts'
+
+export interface NodeOptions {
+  readonly config: NodeConfig
+  readonly ports: Ports
+  readonly log: EventLog<Fact>
+  readonly identity: { readonly id: ServerId; readonly privateKey: PrivateKey }
+  /** Signatures at work at once: the number of cores. */
+  readonly cores: number
+  readonly write: Log
+  readonly tell: (event: NodeEvent) => void
+  /** The node cannot go on: the log refused, or restarts did not help. It has stopped answering. */
+  readonly fatal: (error: Error) => void
+}
+
+export interface RunningNode {
+  /** Says goodbye to users and peers, lets what was recorded through, and closes the log. */
+  stop(why: string): Promise<void>
+  /** How often what happened, by kind and reason. */
+  counters(): Readonly<Record<string, number>>
+}
+
+const backoff = { firstMs: 100, capMs: 5_000 }
+/** How long goodbyes may take. */
+const DRAIN_MS = 10_000
+/** How often members that never linked are looked through. */
+const PRUNE_MS = 60_000
+
+/** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
+export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
+  const { config, ports, identity, write } = options
+  const { state, host } = createNodeFold()
+  const counters = new Map<string, number>()
+  const handlers = new Map<string, (params: never) => void>()
+  let lastTs = 0
+  let phase: 'up' | 'stopping' | 'stopped' = 'up'
+  let listener: Listener | undefined
+
+  const fail = (error: Error): void => {
+    phase = 'stopped'
+    node.timers.cancelAll()
+    options.fatal(error)
+  }
+  const perform = (effect: NamedEffect): void => {
+    const handler = handlers.get(effect.effect)
+    if (handler === undefined) throw new Error(`nothing performs ${effect.effect}`)
+    handler(effect.params as never)
+  }
+
+  const pinned: PublicKeyText[] = []
+  for (const { pubkey } of config.bootstrap_servers) pinned.push((await ports.crypto.importPublicKey(pubkey)).text)
+
+  const self = { id: identity.id, pubkey: identity.privateKey.publicKey.text, host: '', port: 0 }
+  const node = {
+    config,
+    ports,
+    self,
+    introducers: pinned,
+    maxFrameBytes: wire.maxFrameBytes,
+    state,
+    log: write,
+    tell: options.tell,
+    keys: createKeys(ports.crypto),
+    timers: createTimers(ports.clock),
+    signer: createSigningQueue({
+      crypto: ports.crypto,
+      privateKey: identity.privateKey,
+      inFlight: options.cores,
+      maxQueued: config.limits.signatures,
+    }),
+    get stopping() {
+      return phase !== 'up'
+    },
+    get stopped() {
+      return phase === 'stopped'
+    },
+    nextTs: () => (lastTs = Math.max(ports.clock.now(), lastTs + 1)),
+    unsigned: (type: FrameType, to: string, payload: unknown) =>
+      encodeFrame({ type, from: self.id, to, ts: node.nextTs(), payloadText: canonicalOf(payload) }),
+    count: (what: string, why: string) => {
+      const name = `${what} ${why}`
+      counters.set(name, (counters.get(name) ?? 0) + 1)
+    },
+  } as unknown as { -readonly [Part in keyof Node]: Node[Part] }
+
+  node.runtime = createRuntime<Fact>({
+    log: options.log,
+    host,
+    clock: ports.clock,
+    perform,
+    fatal: fail,
+    crashed: (error, effect) => {
+      write('error', 'a bug: an effect threw', { effect: effect?.effect, error: String(error) })
+    },
+  })
+  node.supervisor = createSupervisor<ActorGroup>({
+    clock: ports.clock,
+    groups: {
+      node: { strategy: 'one_for_all', restarts: 3, withinMs: 60_000, backoff },
+      connections: { parent: 'node', strategy: 'one_for_one', restarts: 100, withinMs: 10_000, backoff },
+      links: { parent: 'node', strategy: 'one_for_one', restarts: 20, withinMs: 60_000, backoff },
+      sessions: { parent: 'node', strategy: 'one_for_one', restarts: 50, withinMs: 60_000, backoff },
+      transfers: { parent: 'node', strategy: 'one_for_one', restarts: 50, withinMs: 60_000, backoff },
+    },
+    deadLetters: 1_000,
+    stopMs: 2_000,
+    escalated: error => {
+      fail(error instanceof Error ? error : new Error(String(error)))
+    },
+  })
+  node.seen = createSeen(node)
+  node.refusals = createRefusals(node)
+  node.connections = createConnections(node)
+  node.introducer = createIntroducer(node)
+  node.links = createLinks(node)
+  node.sessions = createSessions(node)
+  node.gossip = createGossip(node)
+  node.router = createRouter(node)
+  node.transfers = createTransfers(node)
+  node.directoryService = createDirectoryService(node)
+  node.bootstrap = createBootstrap(node)
+  for (const part of [node.links, node.sessions, node.gossip, node.transfers, node.bootstrap])
+    for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler as (params: never) => void)
+
+  const { facts, setAside } = await node.runtime.recover()
+  if (state.self !== undefined && state.self !== self.id) throw new Error(`this log belongs to the server ${state.self}, not to ${self.id}`)
+  if (facts > 0) write('info', 'recovered', { facts, users: state.directory.users.size, servers: state.membership.servers.size })
+  for (const { stream, seq, error } of setAside)
+    node.tell({ event: 'degraded', why: `${stream} is set aside from ${seq} on: ${error.message}` })
+  await node.refusals.prepare()
+
+  listener = await ports.network.listen(
+    { host: config.host, port: config.port, maxBytes: node.maxFrameBytes, maxSockets: config.limits.sockets },
+    (socket, request) => {
+      if (phase !== 'up') return undefined
+      // a page of another origin must not use its visitor's network or name (attack 38)
+      if (request.origin !== undefined && !config.origins.includes(request.origin)) {
+        node.count('refused', 'origin')
+        return undefined
+      }
+      return node.connections.accept(socket)
+    },
+  )
+  Object.assign(
+    self,
+    options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
+  )
+
+  // from here on the log says that this incarnation lives; every machine answers it
+  node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
+  for (const { server_id, host: at, port, pubkey } of config.servers) {
+    const key = await ports.crypto.importPublicKey(pubkey)
+    const listed = { server: server_id as ServerId, pubkey: key.text, host: at, port, vouchedBy: 'operator' as const }
+    const { facts: decided, conflict } = decideMembership(listed, state.membership, config.limits)
+    if (conflict !== undefined)
+      node.tell({ event: 'degraded', why: `the listed server ${server_id} has another key than the one pinned before` })
+    for (const fact of decided) node.runtime.record(`server:${server_id}`, fact)
+  }
+  await node.runtime.flushed()
+  const url = `ws://${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`
+  node.tell({
+    event: 'ready',
+    server_id: self.id,
+    url,
+    pubkey: self.pubkey,
+    epoch: options.log.epoch,
+    advertised: { host: self.host, port: self.port },
+  })
+  node.links.start()
+  node.transfers.start()
+  for (const server of state.membership.servers.keys()) node.links.manage(server)
+  node.bootstrap.start()
+  node.timers.every(PRUNE_MS, () => {
+    pruneNewcomers(node)
+  })
+
+  let stopping: Promise<void> | undefined
+  return {
+    counters: () => Object.fromEntries([...counters].sort(([a], [b]) => (a < b ? -1 : 1))),
+    stop: why =>
+      (stopping ??= (async () => {
+        phase = 'stopping'
+        node.tell({ event: 'stopping' })
+        node.sessions.endAll('stopping')
+        node.runtime.record('node', { type: 'node.stopped', why })
+        await within(ports, DRAIN_MS, node.runtime.flushed())
+        phase = 'stopped'
+        node.timers.cancelAll()
+        node.connections.closeAll(1001, 'this server is going down')
+        await within(ports, DRAIN_MS, listener?.close() ?? Promise.resolve())
+        await within(ports, DRAIN_MS, node.supervisor.shutdown(why))
+        await node.runtime.close()
+        await options.log.close()
+      })()),
+  }
+}
+
+/** Servers that were vouched for and never came make room again. */
+const pruneNewcomers = (node: Node): void => {
+  const before = node.ports.clock.now() - node.config.timing.newcomerMs
+  for (const member of node.state.membership.servers.values()) {
+    const link = node.runtime.machine(`link:${member.id}`)
+    const failing = link?.context['failingSince']
+    if (member.linked || member.vouchedBy === 'operator' || typeof failing !== 'number' || failing > before) continue
+    node.runtime.record(`server:${member.id}`, { type: 'server.forgotten', server: member.id })
+    node.links.forget(member.id)
+    node.seen.forget(member.id)
+  }
+}
+
+const advertised = (text: string): { readonly host: string; readonly port: number } => {
+  const at = text.lastIndexOf(':')
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
+}
+
+/** Waits for `promise`, but not longer than `ms` milliseconds: a goodbye is a courtesy. */
+const within = (ports: Ports, ms: number, promise: Promise<void>): Promise<void> =>
+  new Promise(resolve => {
+    const cancel = ports.clock.after(ms, resolve)
+    void promise
+      .catch(() => {})
+      .finally(() => {
+        cancel()
+        resolve()
+      })
+  })

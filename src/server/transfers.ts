@@ -1,0 +1,152 @@
+/** Files on their way through this server: one actor and one machine for each, with the counting beside it (SOCP §9.4). */
+import type { TransferEffects } from '../machines/transfer.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import type { Address, FileId, UserId } from '../protocol/ids.ts'
+import { limits as wire } from '../protocol/limits.ts'
+import type { Node } from './node.ts'
+import type { Parcel } from './router.ts'
+
+type Route = (parcel: Parcel, failed: (error: unknown) => void) => boolean
+
+export interface Transfers {
+  /** Takes the next frame of a file and routes it; throws a `ProtocolError` when it is out of place. */
+  advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): void
+  start(): void
+  readonly effects: {
+    armExpiry(params: TransferEffects['armExpiry']): void
+    disarmExpiry(params: TransferEffects['disarmExpiry']): void
+    closeTransfer(params: TransferEffects['closeTransfer']): void
+    abortTransfer(params: TransferEffects['abortTransfer']): void
+  }
+}
+
+interface Progress {
+  readonly address: Address
+  readonly sender: UserId
+  readonly size: number
+  chunks: number
+  /** Plaintext bytes that the chunks so far can hold at most. */
+  bytes: number
+  /** Monotonic milliseconds. */
+  lastSeen: number
+}
+
+/** Ciphertext bytes of one OAEP block of RSA-4096, and the smallest plaintext that stock programs put into one. */
+const BLOCK = { ciphertext: 512, leastPlaintext: 190 } as const
+const WATCH_MS = 5_000
+
+export const createTransfers = (node: Node): Transfers => {
+  const progress = new Map<Address, Progress>()
+  const perUser = new Map<UserId, number>()
+
+  const addressOf = ({ payload, sender, recipient }: Parcel): Address => `transfer:${String(payload['file_id'])}/${sender}/${recipient}`
+  const addressOfOffer = ({ offer }: TransferEffects['closeTransfer']): Address =>
+    `transfer:${offer.file}/${offer.sender}/${offer.recipient}`
+
+  const track = (address: Address, sender: UserId, size: number): Progress => {
+    const entry: Progress = { address, sender, size, chunks: 0, bytes: 0, lastSeen: node.ports.clock.monotonic() }
+    progress.set(address, entry)
+    perUser.set(sender, (perUser.get(sender) ?? 0) + 1)
+    node.supervisor.spawn({
+      address,
+      group: 'transfers',
+      mailbox: { messages: node.config.limits.mailbox },
+      receive: message => {
+        ;(message as () => void)()
+      },
+      restarted: error => {
+        node.log('error', 'a bug ended a transfer', { address, error: String(error) })
+        fail(address, 'internal error')
+      },
+    })
+    return entry
+  }
+  const untrack = (address: Address): void => {
+    const entry = progress.get(address)
+    if (entry === undefined) return
+    progress.delete(address)
+    const left = (perUser.get(entry.sender) ?? 1) - 1
+    if (left === 0) perUser.delete(entry.sender)
+    else perUser.set(entry.sender, left)
+    node.supervisor.stop(address, 'over')
+  }
+  const fileOf = (address: Address): FileId => address.slice('transfer:'.length, address.indexOf('/')) as FileId
+  const fail = (address: Address, why: string): void => {
+    if (node.runtime.machine(address) !== undefined) node.runtime.record(address, { type: 'transfer.failed', file: fileOf(address), why })
+  }
+
+  const offer = (parcel: Parcel, address: Address): void => {
+    const { limits } = node.config
+    const size = Number(parcel.payload['size'])
+    if (node.runtime.machine(address) !== undefined) throw new ProtocolError('NAME_IN_USE', 'file_id', 'This file id is in use.')
+    if (size > limits.fileBytes) throw new ProtocolError('TIMEOUT', 'file_too_large', `Files have at most ${limits.fileBytes} bytes here.`)
+    if (progress.size >= limits.transfers || (perUser.get(parcel.sender) ?? 0) >= limits.transfersPerUser)
+      throw new ProtocolError('TIMEOUT', 'too_many_transfers', 'Too many files are on their way: wait until one is through.')
+    node.runtime.record(address, {
+      type: 'transfer.offered',
+      file: parcel.payload['file_id'] as FileId,
+      sender: parcel.sender,
+      recipient: parcel.recipient,
+      size,
+      mode: parcel.payload['mode'] === 'public' ? 'public' : 'dm',
+    })
+    track(address, parcel.sender, size)
+  }
+
+  const chunk = (parcel: Parcel, entry: Progress): void => {
+    const { address } = entry
+    if (node.runtime.machine(address)?.state !== 'active') node.runtime.record(address, { type: 'transfer.began', file: fileOf(address) })
+    const ciphertext = (String(parcel.payload['ciphertext']).length * 3) / 4
+    const blocks = Math.max(1, Math.floor(ciphertext / BLOCK.ciphertext))
+    entry.chunks += 1
+    entry.bytes += blocks * BLOCK.leastPlaintext
+    entry.lastSeen = node.ports.clock.monotonic()
+    if (entry.bytes > entry.size + wire.maxBlocksPerChunk * wire.blockBytes) {
+      fail(address, 'more came than was offered')
+      throw new ProtocolError('TIMEOUT', 'file_overrun', 'More came than was offered.')
+    }
+  }
+
+  return {
+    advance(parcel, route, failed) {
+      const address = addressOf(parcel)
+      if (parcel.inner === 'FILE_START') offer(parcel, address)
+      const entry = progress.get(address)
+      if (entry === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_transfer', 'This file was not offered, or is over.')
+      if (parcel.inner === 'FILE_CHUNK') chunk(parcel, entry)
+      if (parcel.inner === 'FILE_END') node.runtime.record(address, { type: 'transfer.ended', file: fileOf(address), chunks: entry.chunks })
+      if (route(parcel, failed)) return
+      fail(address, 'the recipient is not online')
+      throw new ProtocolError('USER_NOT_FOUND', 'offline')
+    },
+    start() {
+      node.timers.every(WATCH_MS, () => {
+        const now = node.ports.clock.monotonic()
+        for (const { address, lastSeen } of [...progress.values()])
+          if (now - lastSeen > node.config.timing.stallMs) fail(address, 'stalled')
+      })
+    },
+    effects: {
+      armExpiry({ offer: { file, sender, recipient, size }, at }) {
+        const address: Address = `transfer:${file}/${sender}/${recipient}`
+        // after a restart the counting begins anew; the hash of the whole is the recipient's to check
+        if (!progress.has(address)) track(address, sender, size)
+        node.timers.arm(address, at - node.ports.clock.now(), () => {
+          fail(address, 'nothing came')
+        })
+      },
+      disarmExpiry(params) {
+        node.timers.cancel(addressOfOffer(params))
+      },
+      closeTransfer(params) {
+        untrack(addressOfOffer(params))
+      },
+      abortTransfer(params) {
+        untrack(addressOfOffer(params))
+        const connection = node.sessions.connectionOf(params.offer.sender)
+        if (connection !== undefined)
+          node.refusals.tell(connection, params.offer.sender, 'TIMEOUT', `The file was given up: ${params.why}.`, params.offer.file)
+      },
+    },
+  }
+}
