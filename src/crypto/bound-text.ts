@@ -13,8 +13,8 @@ export interface Binding {
 export const bindText = (text: string, { from, to, ts }: Binding): Uint8Array => utf8(JSON.stringify({ text, from, to, ts }))
 
 /**
- * The text of a decrypted message, and whether it was bound. A plaintext that is not exactly what `bindText` makes is plain
- * text of a client without the capability. Throws `ProtocolError INVALID_SIG` when it is bound to other values than the
+ * The text of a decrypted message, and whether it was bound. Bound is any JSON object of exactly these four
+ * keys, however its writer lays it out; everything else is plain text of a client without the capability. Throws `ProtocolError INVALID_SIG` when it is bound to other values than the
  * envelope's: then somebody passes on a ciphertext that was made for another message. Throws `UNKNOWN_TYPE` when it is not UTF-8.
  */
 export const unbindText = (plaintext: Uint8Array, expected: Binding): { readonly text: string; readonly bound: boolean } => {
@@ -37,14 +37,14 @@ const decoded = (plaintext: Uint8Array): string => {
 }
 
 const binding = (content: string): (Binding & { readonly text: string }) | undefined => {
-  if (!content.startsWith('{"text":')) return undefined
+  if (!/^\s*\{/.test(content)) return undefined
   try {
-    const { text, from, to, ts } = JSON.parse(content) as Partial<Record<string, unknown>>
+    const parsed = JSON.parse(content) as Partial<Record<string, unknown>>
+    const { text, from, to, ts } = parsed
     if (typeof text !== 'string' || typeof from !== 'string' || typeof to !== 'string' || typeof ts !== 'number') return undefined
-    // one value has one form: anything else is text that somebody typed
-    return JSON.stringify({ text, from, to, ts }) === content ? { text, from, to, ts } : undefined
+    return Object.keys(parsed).length === 4 ? { text, from, to, ts } : undefined
   } catch {
-    // not JSON is an answer here, not a failure: it is text that begins like a bound one
+    // not JSON is an answer here, not a failure: it is text that begins with a brace
     return undefined
   }
 }
