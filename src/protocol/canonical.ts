@@ -16,6 +16,9 @@ const SHORT: Readonly<Record<string, string>> = {
   '\t': '\\t',
 }
 
+/** A string token that is the same in both forms. */
+const PLAIN = /^"[\x20\x21\x23-\x5b\x5d-\x7e]*"$/
+
 const escapeUnit = (unit: string): string => SHORT[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 
 /** A JSON string token as Python's json.dumps writes it, which is what most stock programs sign. */
@@ -73,7 +76,7 @@ export const canonicalJson = (jsonText: string, form: CanonicalForm = 'ascii'): 
       },
       scalar(start, end) {
         const token = jsonText.slice(start, end)
-        add(token.startsWith('"') ? quote(JSON.parse(token) as string, form) : token)
+        add(token.startsWith('"') && !PLAIN.test(token) ? quote(JSON.parse(token) as string, form) : token)
       },
     },
   )

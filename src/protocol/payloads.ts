@@ -44,6 +44,7 @@ export const joining = {
     prover: z.union([serverId, userId]),
     verifier: z.union([serverId, userId]),
     role: z.enum(['server', 'user']),
+    pubkey: field.keyText.optional(),
   }),
 } as const
 

@@ -252,6 +252,29 @@ export const framesSuite: Suite = ({ test, equal, same, ok, throws, vectors }) =
       throws(() => parseFrame(frame({ type: 'CHALLENGE', payload: { nonce } })), refused('shape'), nonce)
   })
 
+  test('a message of 88 blocks fits into a delivery between servers, with the longest ids, a stock key and both signatures', () => {
+    const letters = (bytes: number) => 'A'.repeat(Math.ceil((bytes * 4) / 3))
+    const id = 'i'.repeat(limits.maxIdLength)
+    const payload = {
+      user_id: id,
+      sender: id,
+      ciphertext: letters(512 * limits.maxBlocksPerMessage),
+      sender_pub: letters(801),
+      content_sig: letters(512),
+    }
+    const text = frame({
+      type: 'SERVER_DELIVER',
+      from: id,
+      to: id,
+      ts: 9_007_199_254_740_991,
+      payload: { ...payload, inner_type: 'MSG_PUBLIC_CHANNEL', group_id: 'public' },
+      sig: letters(512),
+    })
+    equal(parseFrame(text).type, 'SERVER_DELIVER')
+    ok(text.length <= limits.maxFrameBytes, `${text.length}`)
+    ok(limits.maxBlocksPerMessage * limits.blockBytes >= limits.maxTextBytes + 1_024, 'room for the bound form and some quoting')
+  })
+
   test('a goodbye may be bare', () => {
     const { from, to, ts, payload, payloadText, sig } = parseFrame('{"type":"CTRL_CLOSE"}')
     same([from, to, ts, payload, payloadText, sig], ['', '', 0, {}, '{}', undefined])
