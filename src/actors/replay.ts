@@ -18,7 +18,7 @@ export interface Replayed {
 }
 
 /** Reads the log from the beginning and applies every fact; the effects that are named go nowhere. Rejects when the log or the fold breaks. */
-export const replay = async <F extends { readonly type: string }>(log: EventLog<F>, host: Host<F>): Promise<Replayed> => {
+export const replay = async <F extends { readonly type: string }>(log: Pick<EventLog<F>, 'read'>, host: Host<F>): Promise<Replayed> => {
   const setAside = new Map<Address, SetAside>()
   let facts = 0
   let lastAt = 0

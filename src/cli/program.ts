@@ -12,7 +12,7 @@ import { withExamples } from './options.ts'
 import { tell } from './output.ts'
 
 /** Each adds one command with its subcommands, in the order of the help. */
-const commands: readonly ((program: Command) => void)[] = [addServe, addKeys, addLog]
+const commands: readonly ((program: Command) => void)[] = [addServe, addKeys, addLog, addState]
 
 const version = (): string => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
