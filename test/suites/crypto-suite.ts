@@ -119,7 +119,16 @@ export const cryptoSuite =
     env.test('a text that only looks bound is plain text, and bytes that are no text are refused', () => {
       const envelope = { from: 'a', to: 'b', ts: 1 }
       const bound = fromUtf8(bindText('x', envelope))
-      for (const text of ['', 'x', '{"text":', '{"text":"x"}', `[${bound}]`, `${bound}.`, bound.replace('1', '"1"'), bound.replace('{', '{"more":1,')]) {
+      for (const text of [
+        '',
+        'x',
+        '{"text":',
+        '{"text":"x"}',
+        `[${bound}]`,
+        `${bound}.`,
+        bound.replace('1', '"1"'),
+        bound.replace('{', '{"more":1,'),
+      ]) {
         env.same(unbindText(utf8(text), envelope), { text, bound: false })
       }
       // other programs lay out the same JSON otherwise; taking that for plain text would let it be passed on
