@@ -42,7 +42,7 @@ const sample = (index: number): Entry => {
     type: 'user.advertised',
     user: id,
     server: '11111111-1111-4111-8111-111111111111',
-    pubkey: index % 10 === 0 ? keys[user]! : '',
+    pubkey: index % 10 === 0 ? (keys[user] ?? '') : '',
     meta: { display_name: `User ${user}` },
     caps: ['proof', 'ack', 'blocks', 'bound'],
     seq: [1, index],
@@ -52,9 +52,10 @@ const sample = (index: number): Entry => {
 }
 
 const eventLog = async (directory: string): Promise<Subject> => {
+  const crypto = nodeCrypto()
   const log = await openSqliteLog<Sample>({
     file: join(directory, 'log.db'),
-    sha256: nodeCrypto().sha256,
+    sha256: bytes => crypto.sha256(bytes),
     randomBytes,
     endOfTick: run => void setImmediate(run),
   })

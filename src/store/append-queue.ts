@@ -72,7 +72,8 @@ export const createAppendQueue = (
     const batches = waiting
     waiting = []
     committing = true
-    commit(batches.length === 1 ? batches[0]!.rows : batches.flatMap(({ rows }) => rows), head + 1, failure => {
+    const rows = batches.flatMap(batch => batch.rows)
+    commit(rows, head + 1, failure => {
       settle(batches, failure)
     })
   }

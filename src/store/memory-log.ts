@@ -1,6 +1,7 @@
 /** An event log in memory, by the same contract: for tests and for the simulation, where a disk outlives its process too. */
 import type { Clock } from '../ports/clock.ts'
 import type { Address } from '../protocol/ids.ts'
+import { asyncFacts } from './async-facts.ts'
 import { createAppendQueue, type WaitingRow } from './append-queue.ts'
 import { LogRefused, LogUnusable, type EventLog, type RecordedFact } from './log.ts'
 
@@ -26,7 +27,9 @@ export const memoryDisk = (): MemoryDisk => ({ epoch: 0, rows: [], versions: new
  */
 export const memoryLog = <T extends { readonly type: string }>({
   disk = memoryDisk(),
-  endOfTick = queueMicrotask,
+  endOfTick = run => {
+    void Promise.resolve().then(run)
+  },
   commit = done => {
     done()
   },
@@ -56,18 +59,19 @@ export const memoryLog = <T extends { readonly type: string }>({
     })
   })
 
-  const facts = async function* (from: number, to: number): AsyncGenerator<RecordedFact<T>> {
-    for (let seq = from; seq <= to; seq += 1) {
+  const facts = function* (from: number, to: number): Generator<RecordedFact<T>, void> {
+    let seq = from
+    for (const { stream, version, at, epoch: written, data } of disk.rows.slice(from - 1, to)) {
       if (!open) throw new LogUnusable('The log was closed while it was read.')
-      const { stream, version, at, epoch: written, data } = disk.rows[seq - 1]!
       yield { seq, stream, version, at, epoch: written, fact: JSON.parse(data) as T }
+      seq += 1
     }
   }
 
   return {
     epoch,
     append: queue.append,
-    read: from => facts(Math.max(from, 1), queue.head()),
+    read: from => asyncFacts(facts(Math.max(from, 1), queue.head())),
     head: () => Promise.resolve(queue.head()),
     async close() {
       await queue.close()

@@ -8,6 +8,10 @@ const sentences: readonly (readonly [code: string, sentence: string])[] = [
   ['SQLITE_CORRUPT', 'is damaged: put a backup in its place; "socp log verify" names the first damaged row.'],
   ['SQLITE_FULL', 'could not be written, because the disk is full: free some space, then start again.'],
   ['SQLITE_BUSY', 'is being written by another program: let it finish or stop it, then start again.'],
+  [
+    'SQLITE_READONLY_DIRECTORY',
+    'cannot be read from a directory in which this user may not write, because SQLite keeps its lock there: copy log and -wal file elsewhere, or read as their owner.',
+  ],
   ['SQLITE_READONLY', 'may not be written by this user: change its owner or rights and those of its directory.'],
   ['SQLITE_PERM', 'may not be used by this user: change its owner or rights and those of its directory.'],
   ['SQLITE_CANTOPEN', 'cannot be opened: it has to be a file, and this user has to have the right to its directory too.'],

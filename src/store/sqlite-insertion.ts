@@ -6,8 +6,8 @@ import type { WaitingRow } from './append-queue.ts'
 import { SALT_BYTES, createChain, genesis } from './chain.ts'
 import type { Schemas } from './upcasters.ts'
 
-/** Streams whose last version is kept in memory; others are looked up. Strangers can make streams, so there is a bound. */
-const KNOWN_STREAMS = 10_000
+/** Streams are kept in memory in two generations of this size, the rest is looked up: strangers can make streams, so there is a bound. */
+const GENERATION = 5_000
 
 interface Stream {
   readonly id: number
@@ -25,16 +25,16 @@ export const createInsertion = (
   { sha256, randomBytes }: { readonly sha256: Crypto['sha256']; readonly randomBytes: Random['bytes'] },
 ): ((rows: readonly WaitingRow[], firstSeq: number) => void) => {
   const chain = createChain(sha256)
-  const known = new Map<string, Stream>()
+  // two maps that take turns: cheaper than keeping one in the order of use
+  let recent = new Map<string, Stream>()
+  let older = recent
   let previous = db.prepare<[], Uint8Array>('SELECT chain FROM facts ORDER BY seq DESC LIMIT 1').pluck().get() ?? genesis()
 
   const findStream = db.prepare<[string], Stream>(
     `SELECT id, salt, name_hash AS nameHash, coalesce((SELECT max(version) FROM facts WHERE stream = streams.id), 0) AS version
      FROM streams WHERE name = ?`,
   )
-  const addStream = db
-    .prepare<[string, Uint8Array, Uint8Array], number>('INSERT INTO streams (name, salt, name_hash) VALUES (?, ?, ?) RETURNING id')
-    .pluck()
+  const addStream = db.prepare<[string, Uint8Array, Uint8Array]>('INSERT INTO streams (name, salt, name_hash) VALUES (?, ?, ?)')
   const addFact = db.prepare<[number, number, number, string, number, number, number, string, Uint8Array, Uint8Array]>(
     'INSERT INTO facts (seq, stream, version, type, schema, at, epoch, data, data_hash, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   )
@@ -42,15 +42,18 @@ export const createInsertion = (
   const beginStream = (name: string): Stream => {
     const salt = randomBytes(SALT_BYTES)
     const nameHash = chain.saltedHash(salt, name)
-    return { id: addStream.get(name, salt, nameHash)!, salt, nameHash, version: 0 }
+    return { id: Number(addStream.run(name, salt, nameHash).lastInsertRowid), salt, nameHash, version: 0 }
   }
 
   const streamOf = (name: string): Stream => {
-    let stream = known.get(name)
-    if (stream) known.delete(name)
-    else stream = findStream.get(name) ?? beginStream(name)
-    known.set(name, stream) // the oldest in the map is the one not written to for longest
-    if (known.size > KNOWN_STREAMS) known.delete(known.keys().next().value!)
+    let stream = recent.get(name)
+    if (stream) return stream
+    stream = older.get(name) ?? findStream.get(name) ?? beginStream(name)
+    recent.set(name, stream)
+    if (recent.size === GENERATION) {
+      older = recent
+      recent = new Map()
+    }
     return stream
   }
 

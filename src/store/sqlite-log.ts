@@ -1,8 +1,5 @@
 /** The event log in a SQLite file: one writer, one durable transaction for all facts of a tick, every row chained to the one before. */
 import type Database from 'better-sqlite3'
-import type { Clock } from '../ports/clock.ts'
-import type { Crypto } from '../ports/crypto.ts'
-import type { Random } from '../ports/random.ts'
 import { createAppendQueue, type WaitingRow } from './append-queue.ts'
 import { LogRefused, LogUnusable, type EventLog } from './log.ts'
 import { refused, unusable } from './sqlite-errors.ts'
@@ -19,9 +16,12 @@ const CHECKED_TAIL = 100
 export interface SqliteLogOptions {
   /** Path of the database; its directory must exist. `<file>.writer` beside it is the lock. */
   readonly file: string
-  readonly sha256: Crypto['sha256']
-  readonly randomBytes: Random['bytes']
-  readonly endOfTick: Clock['endOfTick']
+  /** Of the Crypto port. */
+  readonly sha256: (bytes: Uint8Array) => Uint8Array
+  /** Of the Random port: salts, so that nobody can guess from a hash what was erased. */
+  readonly randomBytes: (length: number) => Uint8Array
+  /** Of the Clock port: what was appended in a tick is committed at its end. */
+  readonly endOfTick: (run: () => void) => void
   /** Steps for facts of older schema versions; none when left out. */
   readonly upcasters?: Upcasters
   /** Folder of the numbered SQL files, for tests. */
@@ -66,11 +66,11 @@ const writeTo = <T extends { readonly type: string }>(
     if (now !== epoch)
       throw new LogRefused(`Epoch ${now ?? 'unknown'} has taken over the log ${file} from epoch ${epoch}: this process has to stop.`)
     insert(rows, firstSeq)
-  }).immediate
+  })
 
   const queue = createAppendQueue({ epoch, head: headOf(db) }, endOfTick, (rows, firstSeq, done) => {
     try {
-      transaction(rows, firstSeq)
+      transaction.immediate(rows, firstSeq)
     } catch (error) {
       done(refused(file, error))
       return
@@ -82,7 +82,7 @@ const writeTo = <T extends { readonly type: string }>(
     file,
     epoch,
     append: queue.append,
-    read: from => facts(Math.max(from, 1), queue.head()),
+    read: from => facts(from, queue.head()),
     head: () => Promise.resolve(queue.head()),
     async close() {
       await queue.close()

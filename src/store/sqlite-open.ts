@@ -101,8 +101,8 @@ export const openForWriting = (file: string, migrations: readonly string[]): Dat
 }
 
 /** Opens for reading what a node writes or wrote; never changes it. Throws `LogUnusable`. */
-export const openForReading = (path: string, file: string, known: number): Database.Database => {
-  const db = new Database(path, { readonly: true, timeout: 1000 })
+export const openForReading = (file: string, known: number): Database.Database => {
+  const db = new Database(file, { readonly: true, timeout: 1000 })
   try {
     checkEngine(db)
     const version = checkIdentity(db, file, known)

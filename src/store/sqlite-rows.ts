@@ -1,6 +1,7 @@
 /** Reads facts out of the database in short pages, so that no cursor is ever open across a wait. */
 import type Database from 'better-sqlite3'
 import type { Address } from '../protocol/ids.ts'
+import { asyncFacts } from './async-facts.ts'
 import { LogUnusable, type RecordedFact } from './log.ts'
 import { unusable } from './sqlite-errors.ts'
 import type { Schemas, StoredFact } from './upcasters.ts'
@@ -55,7 +56,7 @@ export const createFactReader = <T extends { readonly type: string }>(db: Databa
     }
   }
 
-  return async function* (from: number, to: number): AsyncGenerator<RecordedFact<T>> {
+  const facts = function* (from: number, to: number): Generator<RecordedFact<T>, void> {
     for (let first = from; first <= to; first += PAGE) {
       const last = Math.min(first + PAGE - 1, to)
       let expected = first
@@ -70,4 +71,6 @@ export const createFactReader = <T extends { readonly type: string }>(db: Databa
       if (expected <= last) throw damaged(file, expected, 'is missing')
     }
   }
+
+  return (from: number, to: number): AsyncIterableIterator<RecordedFact<T>> => asyncFacts(facts(Math.max(from, 1), to))
 }

@@ -20,13 +20,13 @@ export const startChild = (
   how: 'forever' | 'hold',
   limit?: number,
 ): { readonly child: ChildProcess; readonly lines: AsyncIterator<Said>; gone: Promise<unknown> } => {
-  const command = [process.execPath, script, file, how]
+  const args = [script, file, how]
   const child =
     limit === undefined
-      ? spawn(command[0]!, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
-      : spawn('sh', ['-c', `ulimit -f ${limit} && exec "$@"`, 'sh', ...command], { stdio: ['pipe', 'pipe', 'inherit'] })
+      ? spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+      : spawn('sh', ['-c', `ulimit -f ${limit} && exec "$@"`, 'sh', process.execPath, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const gone = once(child, 'close')
-  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return {
     child,
     gone,

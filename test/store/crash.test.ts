@@ -5,7 +5,7 @@ import { readAll, type SampleFact } from './event-log-contract.ts'
 import { startChild } from './child.ts'
 import { logFile, openSample, sha256 } from './sqlite-place.ts'
 
-const KILLS = 8
+const KILLS = 6
 
 /** Uses up a part of a tick, so that the kill falls at another instant of a commit each time. Not a wait: the loop must not turn. */
 const spin = (milliseconds: number): void => {
@@ -22,7 +22,7 @@ t.test(
       const { child, lines, gone } = startChild(file, 'forever')
       t.equal((await lines.next()).value?.epoch, 2 * kill - 1)
       // each time a little later, so that some kills fall before and some after the first checkpoint of the WAL
-      for (let heard = 0; heard < 10 * kill * kill; heard += 1) acknowledged = (await lines.next()).value?.acknowledged ?? acknowledged
+      for (let heard = 0; heard < 40 * kill; heard += 1) acknowledged = (await lines.next()).value?.acknowledged ?? acknowledged
       spin(kill / KILLS)
       child.kill('SIGKILL')
       // what it had said before the kill counts too

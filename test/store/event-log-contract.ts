@@ -51,7 +51,7 @@ const rules: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
   'a fact is read back as it was appended, with sequence, version and epoch': async (t, place) => {
     const log = await place.open()
     const fact: NewFact<SampleFact> = {
-      stream: 'user:é' as Address,
+      stream: 'user:é',
       at: 1_758_000_000_000,
       fact: { type: 'user.advertised', user: 'é', name: '"\\\u0000\u2028😀' },
     }
