@@ -13,9 +13,10 @@ export interface Binding {
 export const bindText = (text: string, { from, to, ts }: Binding): Uint8Array => utf8(JSON.stringify({ text, from, to, ts }))
 
 /**
- * The text of a decrypted message, and whether it was bound. Bound is any JSON object of exactly these four
- * keys, however its writer lays it out; everything else is plain text of a client without the capability. Throws `ProtocolError INVALID_SIG` when it is bound to other values than the
- * envelope's: then somebody passes on a ciphertext that was made for another message. Throws `UNKNOWN_TYPE` when it is not UTF-8.
+ * The text of a decrypted message, and whether it was bound: any JSON object of exactly these four keys is, however its writer
+ * lays it out; everything else is plain text of a client without the capability. Throws `ProtocolError INVALID_SIG` when it is
+ * bound to other values than the envelope's: then somebody passes on a ciphertext that was made for another message. Throws
+ * `UNKNOWN_TYPE` when it is not UTF-8.
  */
 export const unbindText = (plaintext: Uint8Array, expected: Binding): { readonly text: string; readonly bound: boolean } => {
   const content = decoded(plaintext)
