@@ -234,16 +234,21 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       return true
     },
     tell: async (to, text, { ref } = {}) => {
+      await listing.settled()
       const member = find(to, ref)
       return member === undefined ? false : settled(member.id, await writing.direct(member.id, text), ref)
     },
     all: async (text, { ref } = {}) => {
+      await listing.settled()
       const members = others().map(member => member.id)
       return settled('public', await writing.toAll(members, text), ref)
     },
     sendFile: async (to, path, { ref, progress = () => {} } = {}) => {
+      await listing.settled()
       const member = find(to, ref)
-      return member === undefined ? false : settled(member.id, await sendFile(member.id, path, progress), ref)
+      if (member === undefined) return false
+      const outcome = await sendFile(member.id, path, progress)
+      return outcome.unreadable === true ? fail('FILE_UNREADABLE', outcome.why ?? '', ref) : settled(member.id, outcome, ref)
     },
     trust: (typed, { ref } = {}) => {
       const refs = ref === undefined ? {} : { ref }

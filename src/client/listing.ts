@@ -9,6 +9,8 @@ export const listMs = 5_000
 export interface Listing {
   /** Resolves when the roster is as the server says: true, or false when no answer came. */
   refresh(): Promise<boolean>
+  /** Resolves when no answer is under way. */
+  settled(): Promise<unknown>
   part(payload: Frame<'LIST_RESPONSE'>['payload']): void
   /** The connection is gone, and the answer with it. */
   lost(): void
@@ -54,6 +56,7 @@ export const createListing = ({ clock, roster, request }: { readonly clock: Cloc
       }
       return running.answered
     },
+    settled: () => running?.answered ?? Promise.resolve(),
     part: payload => {
       if (running === undefined) return
       for (const { user_id: id, display_name: name, server_id: server, presence } of payload.users) {

@@ -19,7 +19,9 @@ export const displayName = (id: UserId, offered: string | undefined): string => 
   return name === '' || isUuidV4(name.toLowerCase()) ? id : name
 }
 
-const folded = (name: string): string => name.toLowerCase().normalize('NFC')
+/** Without what nobody sees: an impostor's invisible character makes a name ambiguous, not another one. */
+const visible = (name: string): string => name.replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+const folded = (name: string): string => visible(name).toLowerCase().normalize('NFC')
 
 /**
  * In this order: the exact id; the exact display name; the display name regardless of case. Names are compared after NFC.
@@ -29,9 +31,9 @@ export const resolveName = <P extends Person>(typed: string, people: Iterable<P>
   const everybody = [...people]
   const byId = everybody.find(person => person.id === typed)
   if (byId !== undefined) return { found: byId }
-  const wanted = cleanName(typed)
+  const wanted = visible(cleanName(typed))
   const steps: readonly ((person: P) => boolean)[] = [
-    person => person.name === wanted,
+    person => visible(person.name) === wanted,
     person => folded(person.name) === folded(wanted),
   ]
   for (const step of steps) {

@@ -18,7 +18,7 @@ const CONTROLS: readonly Range[] = [
   [0xe0000, 0xe007f, 'tags'],
 ]
 
-/** Beside the controls: what would make two names look alike or a name look empty. */
+/** Beside the controls: what would make a name look empty or like another. Joiners and emoji's selectors stay: scripts need them. */
 const INVISIBLE_IN_NAMES: readonly Range[] = [
   [0x09, 0x0a, 'tab and newline'],
   [0xad, 0xad, 'soft hyphen'],
@@ -27,12 +27,13 @@ const INVISIBLE_IN_NAMES: readonly Range[] = [
   [0x115f, 0x1160, 'Hangul fillers'],
   [0x17b4, 0x17b5, 'Khmer inherent vowels'],
   [0x180b, 0x180f, 'Mongolian selectors and separator'],
-  [0x200b, 0x200f, 'zero-width space and joiners, direction marks'],
+  [0x200b, 0x200b, 'zero-width space'],
+  [0x200e, 0x200f, 'direction marks'],
   [0x2060, 0x2065, 'invisible operators'],
   [0x206a, 0x206f, 'deprecated format characters'],
   [0x2800, 0x2800, 'blank Braille pattern'],
   [0x3164, 0x3164, 'Hangul filler'],
-  [0xfe00, 0xfe0f, 'variation selectors'],
+  [0xfe00, 0xfe0d, 'variation selectors'],
   [0xfeff, 0xfeff, 'byte order mark'],
   [0xffa0, 0xffa0, 'half-width Hangul filler'],
   [0xe0100, 0xe01ef, 'variation selectors'],

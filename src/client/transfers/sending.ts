@@ -45,7 +45,8 @@ export interface SendingOptions {
 /** Called with bytes sent and bytes in all. */
 export type Progress = (sent: number, size: number) => void
 
-export type SendFile = (to: UserId, path: string, progress: Progress) => Promise<Outcome>
+/** `unreadable` when there is no such file: then nothing was tried. */
+export type SendFile = (to: UserId, path: string, progress: Progress) => Promise<Outcome & { readonly unreadable?: true }>
 
 /** Answers a function that sends one file; files to one recipient go one after another. It never rejects for what a person or a server did. */
 export const createSending = (options: SendingOptions): SendFile => {
@@ -180,9 +181,14 @@ export const createSending = (options: SendingOptions): SendFile => {
 
   return async (to, path, progress) => {
     let id = ''
+    let file: OutgoingFile
+    try {
+      file = await files.open(path)
+    } catch (error) {
+      return { id, why: whyOf(error), unreadable: true }
+    }
     try {
       if (attachment() === undefined) throw new NotSent(offlineWhy)
-      const file = await files.open(path)
       try {
         await lanes.run([to], () =>
           sendOpen(to, file, progress, given => {

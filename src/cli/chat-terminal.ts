@@ -1,0 +1,96 @@
+/** A line editor at the bottom of the terminal: history, completion, and incoming lines above it that never tear what is being typed. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { clearScreenDown, createInterface, cursorTo, moveCursor } from 'node:readline'
+import { completionsOf } from './chat-lines.ts'
+
+/** Lines that are kept between runs. */
+const maxHistory = 500
+
+export interface ChatTerminal {
+  /** Shows lines above the one that is being typed. */
+  print(lines: readonly string[]): void
+  /** Shows something before the prompt, such as how far a file is; empty for nothing. */
+  status(text: string): void
+  close(): void
+}
+
+export interface ChatTerminalOptions {
+  /** Where the history is kept, readable for its owner only. */
+  readonly historyFile: string
+  /** Names and ids for completion. */
+  readonly names: () => readonly string[]
+  readonly line: (line: string) => void
+  /** Ctrl-D, Ctrl-C. */
+  readonly ended: () => void
+}
+
+/** The newest line first, as readline wants it; none when there is no such file yet. */
+const readHistory = (file: string): string[] => {
+  try {
+    return readFileSync(file, 'utf8').split('\n').filter(line => line !== '').slice(-maxHistory).reverse()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+}
+
+export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal => {
+  const { stdin: input, stdout: output } = process
+  const { historyFile } = options
+  let history = readHistory(historyFile)
+  const editor = createInterface({
+    input,
+    output,
+    terminal: true,
+    history,
+    historySize: maxHistory,
+    removeHistoryDuplicates: true,
+    prompt: '> ',
+    completer: (line: string) => completionsOf(line, options.names()) as [string[], string],
+  })
+  editor.on('history', lines => {
+    history = lines
+  })
+  let closed = false
+  const close = (): void => {
+    if (closed) return
+    closed = true
+    editor.close()
+    writeFileSync(historyFile, [...history].reverse().map(line => `${line}\n`).join(''), { mode: 0o600 })
+  }
+  editor.on('line', line => {
+    options.line(line)
+    if (!closed) editor.prompt()
+  })
+  editor.on('SIGINT', options.ended)
+  editor.on('close', () => {
+    if (!closed) output.write('\n')
+    options.ended()
+  })
+  editor.prompt()
+
+  return {
+    print: lines => {
+      if (lines.length === 0) return
+      if (closed) {
+        output.write(lines.map(line => `${line}\n`).join(''))
+        return
+      }
+      // the prompt may have wrapped: go up to where it begins
+      moveCursor(output, 0, -editor.getCursorPos().rows)
+      cursorTo(output, 0)
+      clearScreenDown(output)
+      output.write(lines.map(line => `${line}\n`).join(''))
+      editor.prompt(true)
+    },
+    status: text => {
+      if (closed) return
+      moveCursor(output, 0, -editor.getCursorPos().rows)
+      cursorTo(output, 0)
+      clearScreenDown(output)
+      editor.setPrompt(text === '' ? '> ' : `[${text}] > `)
+      editor.prompt(true)
+    },
+    close,
+  }
+}

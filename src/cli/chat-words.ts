@@ -1,0 +1,80 @@
+/** What happened, in words for a person: one event of the client as the lines that a terminal shows. */
+import type { ClientEvent } from '../client/events.ts'
+import { styled } from './output.ts'
+
+type Style = Parameters<typeof styled>[0]
+
+/** Lines for people; `problem` goes where errors go. */
+export interface Words {
+  readonly lines: readonly string[]
+  readonly problem: boolean
+}
+
+const clock = (ts: number): string => new Date(ts).toTimeString().slice(0, 5)
+
+/** Many lines of one message cannot pass for many messages: all but the first are indented. */
+const indented = (head: string, text: string, margin: number): readonly string[] => {
+  const [first = '', ...rest] = text.split('\n')
+  return [`${head}${first}`, ...rest.map(line => `${' '.repeat(margin)}${styled('dim', '│')} ${line}`)]
+}
+
+const say = (...lines: readonly string[]): Words => ({ lines, problem: false })
+const complain = (...lines: readonly string[]): Words => ({ lines, problem: true })
+const nothing: Words = { lines: [], problem: false }
+
+const presenceStyles: Readonly<Record<string, Style>> = { online: 'green', away: 'yellow', offline: 'dim' }
+
+/**
+ * @param nameOf the display name of a user_id, for events that carry only the id
+ * @param quiet presence is not told: while the first list comes in
+ */
+export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, quiet: boolean): Words => {
+  switch (event.event) {
+    case 'ready':
+      return say(`${styled('green', 'Connected')} as ${styled('bold', event.name)} (${event.user_id}). /help lists the commands.`)
+    case 'presence':
+      return quiet ? nothing : say(styled(presenceStyles[event.state] ?? 'dim', `${event.name} is ${event.state}`))
+    case 'sent': {
+      const to = event.to === 'public' ? 'everybody' : nameOf(event.to)
+      return event.status === 'failed' ? complain(styled('red', `Not sent to ${to}: ${event.why ?? ''}`)) : say(styled('dim', `sent to ${to}`))
+    }
+    case 'message': {
+      const doubt = event.verified ? '' : `${styled('yellow', '[not verified]')} `
+      const to = event.kind === 'public' ? styled('dim', ' to all') : ''
+      return say(...indented(`${styled('dim', clock(event.ts))} ${doubt}${styled('cyan', event.name)}${to}: `, event.text, 6))
+    }
+    case 'file': {
+      const doubt = event.verified ? '' : ` ${styled('yellow', '[not verified]')}`
+      return say(`${styled('cyan', event.from_name)} sent ${event.name} (${event.size} bytes)${doubt}: saved as ${event.path}`)
+    }
+    case 'users': {
+      const width = Math.max(0, ...event.users.map(user => user.name.length))
+      return say(
+        `${event.users.length} online`,
+        ...event.users.map(({ name, user_id: id, server_id: server, presence }) => {
+          const state = presence === 'away' ? styled('yellow', ' away') : ''
+          return `  ${styled('cyan', name.padEnd(width))}  ${styled('dim', `${id} on ${server}`)}${state}`
+        }),
+      )
+    }
+    case 'offline':
+      return complain(styled('yellow', 'The connection to the server is lost; trying to return.'))
+    case 'resumed':
+      return say(styled('green', 'Connected again.'))
+    case 'alarm':
+      return complain(
+        styled(
+          ['bold', 'red'],
+          event.kind === 'user_key' ? `ALARM: the key of ${event.name} (${event.user_id}) has changed.` : `ALARM: another server or key answers at this address: ${event.user_id}.`,
+        ),
+        `  New fingerprint: ${event.fingerprint}`,
+        event.kind === 'user_key'
+          ? '  Nothing is encrypted to it. Compare it with them over another channel, then type /trust NAME.'
+          : '  We do not attach to it. If you know why it changed, type /trust.',
+      )
+    case 'trusted':
+      return say(styled('green', event.kind === 'user_key' ? `The new key of ${event.name} is trusted now.` : 'The new key of the server is trusted now.'))
+    case 'error':
+      return complain(styled('red', event.detail))
+  }
+}

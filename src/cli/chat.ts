@@ -1,0 +1,273 @@
+/** `socp chat`: a terminal client for people, and for scripts by lines in and JSON out. */
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { SingleBar } from 'cli-progress'
+import type { Command } from 'commander'
+import { createClient, type Client } from '../client/client.ts'
+import type { ClientEvent } from '../client/events.ts'
+import type { ClientFact } from '../client/facts.ts'
+import { nodeFileStore } from '../client/node-file-store.ts'
+import { nameProblem } from '../client/sanitise.ts'
+import { nodeCrypto } from '../crypto/node-crypto.ts'
+import { nodeClock } from '../ports/node/clock.ts'
+import { nodeNetwork } from '../ports/node/network.ts'
+import { nodeRandom } from '../ports/node/random.ts'
+import type { UserId } from '../protocol/ids.ts'
+import { openSqliteLog } from '../store/sqlite-log.ts'
+import { helpLines } from './chat-lines.ts'
+import { createChatSession } from './chat-session.ts'
+import { createChatTerminal, type ChatTerminal } from './chat-terminal.ts'
+import { wordsFor } from './chat-words.ts'
+import { chatDirectory, ensuredDirectory, filesIn } from './data-directory.ts'
+import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
+import { loadOrCreateIdentity } from './identity.ts'
+import { withExamples } from './options.ts'
+import { jsonLine, printLine, tell } from './output.ts'
+import { readPassphrase } from './passphrase.ts'
+
+interface ChatOptions {
+  readonly server: string
+  readonly name: string
+  readonly data?: string
+  readonly downloads?: string
+  readonly passphraseFile?: string
+  readonly json?: true
+}
+
+/** Milliseconds that a script's server has to answer, and that what was sent has to finish in. */
+const startMs = 10_000
+const finishMs = 10_000
+
+const usage = (message: string): CommandFailure => new CommandFailure(message, exitCodes.usage)
+
+const serverUrl = (text: string): string => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !['ws:', 'wss:'].includes(url.protocol) || url.host === '' || url.username !== '' || url.hash !== '')
+    throw usage(`"${text}" is not a server's address: give --server ws://HOST:PORT, as the server printed it.`)
+  // one server is one pin, however its address is typed
+  return url.href.replace(/\/$/, '')
+}
+
+/** Where the client's words go: JSON lines, a terminal, or plain lines. */
+interface Voice {
+  event(event: ClientEvent): void
+  lines(lines: readonly string[]): void
+  progress(path: string, done: { readonly sent: number; readonly size: number } | undefined): void
+}
+
+const jsonVoice = (): Voice => ({
+  event: event => void printLine(jsonLine(event)),
+  // help is for people: it must not stand between lines that a program reads
+  lines: lines => {
+    lines.forEach(tell)
+  },
+  progress: () => {},
+})
+
+/** Words for people; `terminal` is undefined where nobody types. */
+const humanVoice = (terminal: () => ChatTerminal | undefined, client: () => Client | undefined): Voice => {
+  let listed = false
+  let bar: SingleBar | undefined
+  const nameOf = (id: string): string => client()?.users().find(user => user.user_id === id)?.name ?? id
+  return {
+    event: event => {
+      const { lines, problem } = wordsFor(event, nameOf, !listed)
+      // who is here already is told by one line, not by one each
+      if (event.event === 'ready')
+        setTimeout(() => {
+          listed = true
+        }, 1_000).unref()
+      const shown = terminal()
+      if (shown !== undefined) shown.print(lines)
+      else if (problem) lines.forEach(tell)
+      else for (const line of lines) void printLine(line)
+    },
+    lines: lines => {
+      const shown = terminal()
+      if (shown !== undefined) shown.print(lines)
+      else for (const line of lines) void printLine(line)
+    },
+    progress: (path, done) => {
+      const shown = terminal()
+      if (shown !== undefined) {
+        shown.status(done === undefined ? '' : `${path.split(/[/\\]/).at(-1) ?? path} ${Math.floor((100 * done.sent) / Math.max(1, done.size))} %`)
+        return
+      }
+      if (!process.stderr.isTTY) return
+      if (done === undefined) {
+        bar?.stop()
+        bar = undefined
+        return
+      }
+      if (bar === undefined) {
+        bar = new SingleBar({ stream: process.stderr, format: '{bar} {percentage} % of {total} bytes', hideCursor: true, clearOnComplete: true })
+        bar.start(done.size, 0)
+      }
+      bar.update(done.sent)
+    },
+  }
+}
+
+const once = <E extends ClientEvent['event']>(client: Client, event: E): Promise<void> =>
+  new Promise(resolve => {
+    const subscription = client.events$.subscribe(seen => {
+      if (seen.event !== event) return
+      subscription.unsubscribe()
+      resolve()
+    })
+  })
+
+const chat = async (options: ChatOptions): Promise<void> => {
+  const url = serverUrl(options.server)
+  const unusable = nameProblem(options.name)
+  if (unusable !== undefined) throw usage(`${unusable} Give another one with --name.`)
+  const passphrase = await readPassphrase(options.passphraseFile)
+  const data = await ensuredDirectory(options.data ?? chatDirectory(options.name))
+  const clock = nodeClock()
+  const crypto = nodeCrypto()
+  const random = nodeRandom()
+  const identity = await loadOrCreateIdentity(data, { crypto, random, passphrase })
+  const log = await openSqliteLog<ClientFact>({
+    file: filesIn(data).log,
+    sha256: bytes => crypto.sha256(bytes),
+    randomBytes: length => random.bytes(length),
+    endOfTick: run => {
+      clock.endOfTick(run)
+    },
+  })
+  const interactive = process.stdin.isTTY && process.stdout.isTTY && options.json !== true
+  let terminal: ChatTerminal | undefined
+  let opened: Client | undefined
+  const voice = options.json === true ? jsonVoice() : humanVoice(() => terminal, () => opened)
+
+  let end: (code: ExitCode) => void = () => {}
+  const ended = new Promise<ExitCode>(resolve => {
+    end = resolve
+  })
+  const client = await createClient({
+    ports: { clock, crypto, random, network: nodeNetwork() },
+    identity: { userId: identity.id as UserId, privateKey: identity.privateKey },
+    name: options.name,
+    serverUrl: url,
+    log,
+    files: nodeFileStore(options.downloads ?? join(data, 'downloads')),
+    fatal: error => {
+      tell(`socp: ${error.message}`)
+      end(exitCodes.failed)
+    },
+  })
+  opened = client
+  let lastError = ''
+  client.events$.subscribe(event => {
+    if (event.event === 'error') lastError = event.detail
+    voice.event(event)
+  })
+
+  const finish = async (): Promise<void> => {
+    const late = new Promise<'late'>(resolve => {
+      clock.after(finishMs, () => {
+        resolve('late')
+      })
+    })
+    const outcome = await Promise.race([session.idle(), late])
+    end(outcome === 'late' || session.failed > 0 ? exitCodes.failed : exitCodes.done)
+  }
+  let finishing = false
+  const quit = (): void => {
+    if (finishing) return
+    finishing = true
+    // the line that asked to quit is itself a command that is running
+    setImmediate(() => void finish())
+  }
+  const session = createChatSession({
+    client,
+    quit,
+    help: () => {
+      voice.lines(helpLines())
+    },
+    problem: (code, detail, ref) => {
+      voice.event({ event: 'error', code, detail, ...(ref !== undefined && { ref }) })
+    },
+    progress: voice.progress,
+  })
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.once(signal, () => {
+      end(exitCodes.done)
+    })
+
+  const readScript = async (ready: Promise<void>): Promise<void> => {
+    const started = await Promise.race([
+      ready.then(() => true),
+      new Promise<false>(resolve => {
+        clock.after(startMs, () => {
+          resolve(false)
+        })
+      }),
+    ])
+    if (!started) {
+      tell(`socp: ${lastError === '' ? `The server at ${url} did not answer within ${startMs / 1_000} s.` : lastError}`)
+      end(exitCodes.failed)
+      return
+    }
+    for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+      if (finishing) break
+      if (!session.line(line)) await session.room()
+    }
+    quit()
+  }
+
+  if (interactive) {
+    terminal = createChatTerminal({
+      historyFile: join(data, 'history'),
+      names: () => client.users().flatMap(user => ('found' in client.resolve(user.name) ? [user.name] : [user.user_id])),
+      line: line => {
+        if (!finishing) session.line(line)
+      },
+      ended: quit,
+    })
+    client.connect()
+  } else {
+    const ready = once(client, 'ready')
+    client.connect()
+    readScript(ready).catch((error: unknown) => {
+      tell(`socp: ${error instanceof Error ? error.message : String(error)}`)
+      end(exitCodes.failed)
+    })
+  }
+
+  const exitCode = await ended
+  await client.close()
+  await log.close()
+  terminal?.close()
+  process.exitCode = exitCode
+  // standard input may still be open, and timers may still be armed
+  process.stdin.destroy()
+  await drained()
+  process.exit(exitCode)
+}
+
+/** A pipe that somebody reads slowly still has our last lines in it. */
+const drained = (): Promise<void> =>
+  new Promise(resolve => {
+    process.stdout.write('', () => {
+      resolve()
+    })
+  })
+
+/** Adds `socp chat`. */
+export const addChat = (program: Command): void => {
+  const command = program
+    .command('chat')
+    .description('chat through a server, end to end encrypted; without a terminal it reads commands from standard input')
+    .requiredOption('--server <url>', 'address of the server: ws://HOST:PORT')
+    .requiredOption('--name <name>', 'what others call you')
+    .option('--data <dir>', 'data directory: key, history, pins and log (default: one for each name)')
+    .option('--downloads <dir>', 'where received files go (default: downloads in the data directory)')
+    .option('--passphrase-file <file>', 'file whose first line is the passphrase of the key')
+    .option('--json', 'print one JSON object a line')
+    .action(chat)
+  withExamples(command, [
+    ['socp chat --server ws://127.0.0.1:9000 --name ann', 'chat; /help lists the commands'],
+    ['echo "@1 /tell bob hello" | socp chat --server ws://127.0.0.1:9000 --name ann --json', 'from a script'],
+  ])
+}
