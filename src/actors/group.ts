@@ -44,9 +44,12 @@ export const createGroup = (options: GroupOptions, clock: Clock, escalate: (grou
   /** Child → the restart it waits for; a later failure takes the place of an earlier one. */
   const due = new Map<Child, object>()
   const timers = new Set<() => void>()
+  /** While the group waits for its parent, or stops, no child of it restarts by itself. */
+  let suspended = false
   let stopping = false
 
   const suspendAll = (): void => {
+    suspended = true
     due.clear()
     for (const child of children) child.suspend()
   }
@@ -76,11 +79,10 @@ export const createGroup = (options: GroupOptions, clock: Clock, escalate: (grou
       due.delete(child)
     },
     failed: (child, error) => {
-      if (stopping || !children.has(child)) return
+      if (suspended || stopping || !children.has(child)) return
       const now = clock.monotonic()
       recent = [...recent.filter(({ at }) => now - at < options.withinMs), { at: now, child }]
       if (recent.length > options.restarts) {
-        recent = []
         suspendAll()
         escalate(group, error)
         return
@@ -91,6 +93,7 @@ export const createGroup = (options: GroupOptions, clock: Clock, escalate: (grou
     },
     suspend: suspendAll,
     restart: error => {
+      suspended = false
       recent = []
       for (const child of [...children]) child.restart(error)
     },

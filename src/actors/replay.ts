@@ -30,7 +30,7 @@ export const replay = async <F extends { readonly type: string }>(log: Pick<Even
         host.apply(recorded)
         return
       } catch (error) {
-        if (!(error instanceof ApplyFailed)) throw error
+        if (!(error instanceof ApplyFailed) || setAside.has(error.address)) throw error
         setAside.set(error.address, { stream: error.address, seq: recorded.seq, error })
         host.forget(error.address)
       }

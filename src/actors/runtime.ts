@@ -64,7 +64,7 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
   const aside = new Set<Address>()
   const waiters = new Set<(error: Error) => void>()
   let open: Batch<F> | undefined
-  let inFlight: Batch<F>[] = []
+  const inFlight: Batch<F>[] = []
   let pending = 0
   let lastAt = 0
   let phase: 'new' | 'recovering' | 'live' = 'new'
@@ -74,7 +74,6 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
     if (stopped?.cause !== undefined) return
     stopped = new RuntimeStopped(`nothing more is recorded: ${cause.message}`, { cause })
     open = undefined
-    inFlight = []
     for (const reject of waiters) reject(stopped)
     waiters.clear()
     fatal(cause)

@@ -79,7 +79,7 @@ export const createSupervisor = <Name extends string>(options: SupervisorOptions
   const forget = (actor: Actor): void => {
     const { address, group } = actor.options
     groupOf(group).remove(actor)
-    if (actors.get(address) === actor) actors.delete(address)
+    actors.delete(address)
   }
 
   const host: ActorHost = {

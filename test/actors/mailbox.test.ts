@@ -51,6 +51,25 @@ t.test('bytes raise the watermark too', async t => {
   t.same(said, ['high', 'low'])
 })
 
+t.test('a long queue keeps its order while it is filled and emptied', async t => {
+  const mailbox = createMailbox<number>({ messages: 1_000, bytes: 1_000 })
+  const taken: (number | undefined)[] = []
+  for (let n = 0; n < 900; n += 1) mailbox.offer(n, 1)
+  for (let n = 900; n < 3_000; n += 1) {
+    taken.push(mailbox.take()?.message)
+    mailbox.offer(n, 1)
+  }
+  for (let n = 0; n < 900; n += 1) taken.push(mailbox.take()?.message)
+  t.same(taken, [...Array(3_000).keys()])
+})
+
+t.test('what is cleared makes room', async t => {
+  const mailbox = createMailbox<number>({ messages: 2, bytes: 10 })
+  mailbox.offer(1, 10)
+  mailbox.clear()
+  t.ok(mailbox.offer(2, 10))
+})
+
 t.test('a mailbox of one message works', async t => {
   const said: string[] = []
   const mailbox = createMailbox<number>({ messages: 1, high: () => said.push('high'), low: () => said.push('low') })

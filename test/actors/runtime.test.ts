@@ -212,6 +212,21 @@ t.test('a fold that breaks while writing is fatal, because memory and log no lon
   t.equal(log.batches.length, 0)
 })
 
+t.test('nothing leaves after the fold broke, not what was on its way and not the rest of a batch', async t => {
+  const { clock, log, out, onEffect, runtime, say } = start()
+  onEffect.run = () => {
+    t.throws(() => runtime.record('link:a', { type: 'foldBroke', n: 9 }), { name: 'FoldBroken' })
+  }
+  say(1)
+  say(2)
+  clock.tick()
+  say(3)
+  clock.tick()
+  await log.commit()
+  await log.commit()
+  t.same(out, ['say 1'])
+})
+
 t.test('an effect that throws is reported as a bug and the rest goes on', async t => {
   const { clock, log, out, crashes, onEffect, runtime, say } = start()
   onEffect.run = effect => {

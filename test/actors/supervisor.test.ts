@@ -233,6 +233,50 @@ t.test('a neighbour that has a message in hand finishes it before it restarts', 
   t.same(log, ['b restarted', 'a restarted'])
 })
 
+/** An actor that finishes its message when it is told how. */
+const held = () => {
+  const hands: PromiseWithResolvers<void>[] = []
+  const receive = (): Promise<void> => {
+    const hand = Promise.withResolvers<void>()
+    hands.push(hand)
+    return hand.promise
+  }
+  return { receive, hands }
+}
+
+t.test('a neighbour that throws while a restart is due puts it off for all', async t => {
+  const { clock, log, supervisor, spawn, crash } = start({ inner: { strategy: 'one_for_all' } })
+  const { receive, hands } = held()
+  spawn('a')
+  spawn('b', { receive })
+  supervisor.tell('b', 'slow')
+  await crash('a')
+  clock.advance(50)
+  hands[0]?.reject(new Error('b crashed'))
+  await microtasks()
+  clock.advance(99)
+  t.same(log, [])
+  clock.advance(1)
+  t.same(log, ['a restarted', 'b restarted'])
+  t.equal(clock.timers(), 0)
+})
+
+t.test('a restart that waits for the message in hand is put off with the others', async t => {
+  const { clock, log, supervisor, spawn, crash } = start({ inner: { strategy: 'one_for_all' } })
+  const { receive, hands } = held()
+  spawn('a', { receive })
+  spawn('b')
+  supervisor.tell('a', 'slow')
+  await crash('b')
+  clock.advance(100)
+  await crash('b')
+  hands[0]?.resolve()
+  await microtasks()
+  t.same(log, ['b restarted'])
+  clock.advance(200)
+  t.same(log, ['b restarted', 'a restarted', 'b restarted'])
+})
+
 t.test('an actor that throws while it restarts is tried again later', async t => {
   const { clock, log, spawn, crash } = start()
   let broken = true
@@ -269,6 +313,21 @@ t.test('one restart too many is a failure of the group, which its parent restart
   clock.advance(100)
   t.equal(log.at(-1), 'b restarted', 'the group counts anew')
   t.ok(supervisor.tell('a', 'hello'))
+})
+
+t.test('what throws in a group that waits for its parent neither counts nor restarts by itself', async t => {
+  const { clock, log, events, supervisor, spawn, crash } = start({ inner: { restarts: 0 }, outer: { restarts: 1 } })
+  const { receive, hands } = held()
+  spawn('a')
+  spawn('b', { receive })
+  supervisor.tell('b', 'slow')
+  await crash('a')
+  hands[0]?.reject(new Error('b crashed'))
+  await microtasks()
+  t.equal(events.filter(({ type }) => type === 'group.escalated').length, 1)
+  clock.advance(100)
+  t.same(log, ['a restarted', 'b restarted'])
+  t.equal(clock.timers(), 0)
 })
 
 t.test('restarts that lie apart by more than the period never escalate', async t => {
@@ -325,6 +384,37 @@ t.test('stopping frees the address at once and calls stopped after the message i
   await microtasks()
   t.same(log, ['a hello', 'old stopped: replaced'])
   supervisor.stop('nobody', 'nothing happens')
+})
+
+t.test('a message in hand that throws after its actor was stopped does not bring it back', async t => {
+  const { clock, log, supervisor, spawn, states } = start({ inner: { strategy: 'one_for_all' } })
+  const { receive, hands } = held()
+  spawn('a')
+  const b = spawn('b', { receive })
+  b.tell('slow')
+  await microtasks()
+  supervisor.stop('b', 'done')
+  hands[0]?.reject(new Error('too late'))
+  await microtasks()
+  t.equal(b.tell('hello'), false)
+  t.same(states(), { a: 'running' })
+  t.same(log, ['b stopped: done'])
+  t.equal(clock.timers(), 0)
+})
+
+t.test('what throws during shutdown restarts nobody', async t => {
+  const { clock, log, supervisor, spawn, states } = start({ inner: { strategy: 'one_for_all' } })
+  const { receive, hands } = held()
+  spawn('a')
+  spawn('b', { receive })
+  supervisor.tell('b', 'slow')
+  await microtasks()
+  const done = supervisor.shutdown('SIGTERM')
+  hands[0]?.reject(new Error('too late'))
+  t.equal(states()['a'], 'running')
+  await done
+  t.same(log, ['b stopped: SIGTERM', 'a stopped: SIGTERM'])
+  t.equal(clock.timers(), 0)
 })
 
 t.test('an address is taken once', async t => {
