@@ -46,7 +46,7 @@ const npm = args => {
 const installPackages = () => {
   if (isInstalled()) return
   process.stderr.write('Installing what package-lock.json lists (npm ci), once …\n')
-  const { status, error } = npm(['ci', '--include=dev', '--no-audit', '--no-fund'])
+  const { status, error } = npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])
   if (error) fail(`Set-up needs npm, which could not be started: ${error.message}.`)
   if (status !== 0) fail(`Set-up failed: "npm ci" ended with exit code ${status}; its words stand above.`)
   if (!existsSync(node))
