@@ -105,6 +105,9 @@ export const parseFrame = (message: string): AnyFrame => {
   } as AnyFrame
 }
 
+/** The type that a text which is no frame gives itself, for deciding whether to answer it; a guess, and never more. */
+export const claimedType = (message: string): string | undefined => /"type"\s*:\s*"([A-Za-z_]{1,64})"/.exec(message)?.[1]
+
 export interface OutgoingFrame {
   /** A frame's type, or the name of an answer to an alias. */
   readonly type: string

@@ -75,6 +75,8 @@ export const configSchema = z.strictObject({
   users: z.array(z.string().min(1).max(64)).max(100_000).default([]),
   /** Stock v1.3 users cannot prove that they hold their key: `unproven_ids` lets them use ids that never did. */
   allow_unproven: z.enum(['unproven_ids', 'never']).default('unproven_ids'),
+  /** Several stock clients leave their messages unsigned; what they wrote is then proven to nobody but by its content signature. */
+  allow_unsigned: z.boolean().default(false),
   /** Web pages that may open a socket, by origin (`https://chat.example`); programs send none. */
   origins: z.array(z.string()).max(100).default([]),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

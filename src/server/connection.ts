@@ -1,7 +1,7 @@
 /** One socket with everything that belongs to it: its outgoing lanes, who is at the other end, and the order of what comes in. */
 import type { PublicKey } from '../ports/crypto.ts'
 import type { Socket, SocketHandler } from '../ports/network.ts'
-import { parseFrame } from '../protocol/envelope.ts'
+import { claimedType, parseFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 import type { UserMeta } from '../protocol/meta.ts'
@@ -129,7 +129,9 @@ export const createConnections = (node: Node): Connections => {
     const take = (text: string): void | Promise<void> => {
       let type: string | undefined
       const refuse = (error: unknown): void => {
-        node.refusals.refuse(connection, error, type)
+        node.refusals.refuse(connection, error, type ?? claimedType(text))
+        // a stranger has one try at a hello (attack 23)
+        if (connection.peer === undefined && direction === 'accepted') connection.close(1002, 'the hello was refused')
       }
       try {
         const frame = parseFrame(text)

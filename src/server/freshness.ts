@@ -2,6 +2,7 @@
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { utf8, toBase64Url } from '../protocol/encoding.ts'
+import type { FrameType } from '../protocol/frames.ts'
 import type { Node } from './node.ts'
 
 /** Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. */
@@ -21,11 +22,16 @@ export interface Seen {
   forget(origin: string): void
 }
 
+/** Frames whose payload is never the same twice, because it is encrypted anew: `ts`, `to` and type are not signed, so they do not make a copy new. */
+const UNREPEATABLE = new Set<FrameType>(['MSG_DIRECT', 'MSG_PUBLIC_CHANNEL', 'FILE_CHUNK', 'SERVER_DELIVER'])
+
 /** The short-term `seen_ids` of §10: by ts, from, to and hash of the payload, so many for each origin that no other can crowd out. */
 export const createSeen = (node: Pick<Node, 'ports' | 'config'>): Seen => {
   const origins = new Map<string, Set<string>>()
-  const keyOf = (frame: Frame): string =>
-    `${frame.ts} ${frame.from} ${frame.to} ${toBase64Url(node.ports.crypto.sha256(utf8(frame.payloadText)).subarray(0, 16))}`
+  const keyOf = (frame: Frame): string => {
+    const digest = toBase64Url(node.ports.crypto.sha256(utf8(frame.payloadText)).subarray(0, 16))
+    return UNREPEATABLE.has(frame.type) ? digest : `${frame.ts} ${frame.from} ${frame.to} ${digest}`
+  }
   return {
     has: (origin, frame) => origins.get(origin)?.has(keyOf(frame)) ?? false,
     enter(origin, frame) {

@@ -74,11 +74,10 @@ export const createSessions = (node: Node): Sessions => {
       node.count('duplicate', frame.type)
       return
     }
-    // stock clients leave their signature out; whoever can prove a key can sign
-    if (frame.sig !== undefined || (peer.caps.includes('proof') && ruleOf(frame.type).signature === 'required'))
-      await verifyBy(node, frame, peer.key)
+    const required = ruleOf(frame.type).signature === 'required'
+    if (frame.sig !== undefined || (required && (peer.proven || !node.config.allow_unsigned))) await verifyBy(node, frame, peer.key)
     if (session.connection !== connection) return
-    if (ruleOf(frame.type).signature === 'required' && !node.seen.enter(peer.id, frame)) return
+    if (required && !node.seen.enter(peer.id, frame)) return
     decide(connection, peer, frame)
   }
 
