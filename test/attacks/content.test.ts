@@ -6,6 +6,9 @@ import { processes, writeIdentity } from '../helpers/processes.ts'
 import { directContent, seal, signText, stockKey } from '../helpers/stock-crypto.ts'
 import { startStockServer } from '../helpers/stock-server.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(7)
+
 const rig = processes(t)
 const [serverKey, readerKey, aliceKey, malloryKey, evilKey] = await Promise.all([0, 1, 2, 3, 4].map(stockKey))
 if (!serverKey || !readerKey || !aliceKey || !malloryKey || !evilKey) throw new Error('no keys')

@@ -6,7 +6,10 @@ import type { Heard } from '../helpers/frame-client.ts'
 import { directContent, seal, signText } from '../helpers/stock-crypto.ts'
 import { delivered, isAbout, messagePayload, recipient, startStockMesh } from '../helpers/stock-mesh.ts'
 
-const { rig, keyOf, home, away, evil, evilAtHome, evilAtAway, witness, alice, bob, mallory, barrier, gossipBarrier, homeOf } =
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(7)
+
+const { rig, keyOf, home, away, evil, evilTells, evilAtHome, evilAtAway, witness, alice, bob, mallory, barrier, gossipBarrier, homeOf } =
   await startStockMesh(t)
 
 t.test("1: a message from a socket that never said hello, in somebody's name, goes nowhere", async t => {
@@ -128,7 +131,7 @@ t.test('15: a delivery for somebody who is elsewhere or nowhere does not travel 
   const before = [delivered(bob), witness.heard.filter(frame => frame.type === 'SERVER_DELIVER').length]
   const errors = witness.heard.filter(frame => frame.type === 'ERROR').length
   const user = newId()
-  evilAtHome().send(evil.signed('USER_ADVERTISE', '*', { user_id: user, server_id: evil.id, meta: { pubkey: keyOf(7).text } }))
+  evilTells(evil.signed('USER_ADVERTISE', '*', { user_id: user, server_id: evil.id, meta: { pubkey: keyOf(7).text } }))
   await alice.socket.waitFor(isAbout('USER_ADVERTISE', user))
   const since = evil.mark()
   const strays = [bob.id, newId()]
@@ -167,8 +170,8 @@ t.test('2 and 7, after a restart: what was sent before does not count again', as
   const stray = newId()
   const old = evil.signed('USER_ADVERTISE', '*', { user_id: stray, server_id: evil.id, meta: { pubkey: keyOf(7).text } })
   const oldRemoval = evil.signed('USER_REMOVE', '*', { user_id: stray, server_id: evil.id })
-  evilAtHome().send(old)
-  evilAtHome().send(oldRemoval)
+  evilTells(old)
+  evilTells(oldRemoval)
   await bob.socket.waitFor(isAbout('USER_REMOVE', stray))
 
   const mark = away.mark()

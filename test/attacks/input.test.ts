@@ -6,6 +6,9 @@ import { newId, openFrameSocket } from '../helpers/frame-client.ts'
 import { openBareSocket, webSocketFrame } from '../helpers/stock-bare-socket.ts'
 import { startStockHome } from '../helpers/stock-home.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(5)
+
 const { home, alice, bob, keyOf, attach, honest } = await startStockHome(t)
 
 const paddedHello = (bytes: number, user: { id: string; n: number }): string => {

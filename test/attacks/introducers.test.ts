@@ -11,6 +11,9 @@ import type { BootstrapEntry } from '../helpers/processes.ts'
 import { inventedPublicKey, stockKey } from '../helpers/stock-crypto.ts'
 import { startStockServer } from '../helpers/stock-server.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(5)
+
 const rig = processes(t)
 const keys = await Promise.all(Array.from({ length: 12 }, (_, n) => stockKey(n)))
 const keyOf = (n: number) => {

@@ -8,6 +8,9 @@ import { canonical, directContent, seal, signText, stockKey, unseal } from '../h
 import type { StockKey } from '../helpers/stock-crypto.ts'
 import { startStockServer } from '../helpers/stock-server.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(4)
+
 const rig = processes(t)
 const [homeKey, readerKey, oldKey, newKey] = await Promise.all([0, 1, 2, 3].map(stockKey))
 if (!homeKey || !readerKey || !oldKey || !newKey) throw new Error('no keys')

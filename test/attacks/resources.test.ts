@@ -9,6 +9,9 @@ import { newId, openFrameSocket, signedText } from '../helpers/frame-client.ts'
 import { openBareSocket, webSocketFrame } from '../helpers/stock-bare-socket.ts'
 import { startStockHome } from '../helpers/stock-home.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(5)
+
 const { home, alice, bob, keyOf, attach, honest } = await startStockHome(t)
 
 // 23: these wait for the server's own deadline while the other tests run

@@ -12,6 +12,9 @@ import { newId } from '../helpers/frame-client.ts'
 import { processes, writeBootstrap, writeIdentity } from '../helpers/processes.ts'
 import { stockKey } from '../helpers/stock-crypto.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(11)
+
 const rig = processes(t)
 const key = await stockKey(0)
 const place = (): string => {

@@ -9,6 +9,10 @@ import { processes, writeIdentity } from '../helpers/processes.ts'
 import type { ServerProcess } from '../helpers/processes.ts'
 import { stockKey } from '../helpers/stock-crypto.ts'
 
+const ROUNDS = 5
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(ROUNDS + 1)
+
 interface Fact {
   readonly seq: number
   readonly stream: string
@@ -18,7 +22,6 @@ interface Fact {
   readonly data: Record<string, unknown>
 }
 
-const ROUNDS = 5
 const rig = processes(t)
 const keys = await Promise.all(Array.from({ length: 6 }, (_, n) => stockKey(n)))
 const keyOf = (n: number) => {

@@ -7,6 +7,9 @@ import { processes, writeIdentity } from '../helpers/processes.ts'
 import { stockKey } from '../helpers/stock-crypto.ts'
 import { startStockServer } from '../helpers/stock-server.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(3)
+
 const rig = processes(t)
 const [serverKey, peerKey, lostKey, backKey, watchKey] = await Promise.all([0, 1, 2, 3, 4].map(stockKey))
 if (!serverKey || !peerKey || !lostKey || !backKey || !watchKey) throw new Error('no keys')

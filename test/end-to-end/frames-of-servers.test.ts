@@ -8,9 +8,12 @@ import { canonical, directContent, messageRef, seal, signText, verifyText } from
 import { startStockPair } from '../helpers/stock-pair.ts'
 import { startStockServer } from '../helpers/stock-server.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(6)
+
 const { home, away, keyOf, hasEnvelope, fromServer } = await startStockPair(t)
 
-t.test('a stock server that asks to join is welcomed with a signed list, and is dialled back', async t => {
+await t.test('a stock server that asks to join is welcomed with a signed list, and is dialled back', async t => {
   const stock = await startStockServer({ key: keyOf(2) })
   t.teardown(() => stock.close())
   const { welcome, socket } = await stock.join(home.url)
@@ -36,7 +39,7 @@ t.test('a stock server that asks to join is welcomed with a signed list, and is 
   t.ok(await away.waitFor('linked', event => event.server_id === stock.id), 'a member dials whom its introducer vouched for')
 })
 
-t.test('a joiner with a nonce gets it back, is named, and gets a voucher that verifies', async t => {
+await t.test('a joiner with a nonce gets it back, is named, and gets a voucher that verifies', async t => {
   const modern = await startStockServer({ key: keyOf(3), caps: ['proof', 'vouch'] })
   t.teardown(() => modern.close())
   const nonce = randomBytes(32).toString('base64url')
@@ -69,7 +72,7 @@ t.test('a joiner with a nonce gets it back, is named, and gets a voucher that ve
   })
 })
 
-t.test('a user with proof is challenged, proved to, and acknowledged', async t => {
+await t.test('a user with proof is challenged, proved to, and acknowledged', async t => {
   const user = await attachFrameUser({ url: home.url, key: keyOf(4), name: 'prover', caps: ['proof', 'ack'] })
   t.teardown(() => user.socket.close())
   const ofType = (type: string) => user.greeting.find(frame => frame.type === type)
@@ -84,7 +87,7 @@ t.test('a user with proof is challenged, proved to, and acknowledged', async t =
 })
 
 // the guests of the remaining tests: a stock user and a stock server that hears the gossip
-const listener = await startStockServer({ key: keyOf(2) })
+const listener = await startStockServer({ key: keyOf(8) })
 t.teardown(() => listener.close())
 const joined = await listener.join(home.url)
 joined.socket.send(listener.announcement())
@@ -124,20 +127,48 @@ t.test('presence goes out signed by its home over canonical JSON, with key, name
   }
 })
 
-t.test("a stock server's advertisement reaches users and servers with its payload and signature untouched", async t => {
+t.test('a relayed advertisement reaches users and servers with its payload and signature untouched', async t => {
+  // a stock server that is linked to home alone: away would take its word only from itself if it could reach it
+  const recluse = await startStockServer({
+    key: keyOf(9),
+    intercept: (frame, socket) => {
+      if (frame.from === away.id) socket.webSocket.terminate()
+      return false
+    },
+  })
+  t.teardown(() => recluse.close())
+  const { socket } = await recluse.join(home.url)
+  socket.send(recluse.announcement())
+  await home.waitFor('linked', event => event.server_id === recluse.id)
   const visitor = newId()
   const watcher = await attachFrameUser({ url: away.url, key: keyOf(5), name: 'watcher' })
   t.teardown(() => watcher.socket.close())
   // key order, spacing and an unknown field that a rebuilding relay would lose
-  const payloadText = `{"user_id":"${visitor}", "server_id":"${listener.id}","meta":{"pubkey":"${keyOf(6).text}","display_name":"v\u00efsitor","zeal":1.0}}`
-  const frame = `{"type":"USER_ADVERTISE","from":"${listener.id}","to":"*","ts":${String(Date.now())},"payload":${payloadText},"sig":"${signText(listener.key, payloadText)}"}`
-  joined.socket.send(frame)
-  const heard = await watcher.socket.waitFor(heard => heard.type === 'USER_ADVERTISE' && heard.payload.user_id === visitor)
-  t.equal(heard.from, listener.id)
-  t.equal(heard.payloadText, payloadText)
-  t.ok(verifyText(listener.keyText, heard.payloadText, heard.sig))
+  const payloadText = `{"user_id":"${visitor}", "server_id":"${recluse.id}","meta":{"pubkey":"${keyOf(6).text}","display_name":"v\u00efsitor","zeal":1.0}}`
+  const frame = `{"type":"USER_ADVERTISE","from":"${recluse.id}","to":"*","ts":${String(Date.now())},"payload":${payloadText},"sig":"${signText(recluse.key, payloadText)}"}`
+  const since = listener.mark()
+  socket.send(frame)
+  const isIt = (heard: Heard): boolean => heard.type === 'USER_ADVERTISE' && heard.payload.user_id === visitor
+  for (const heard of [await watcher.socket.waitFor(isIt), await listener.waitFor(isIt, { since })]) {
+    t.equal(heard.from, recluse.id)
+    t.equal(heard.payloadText, payloadText)
+    t.ok(verifyText(recluse.keyText, heard.payloadText, heard.sig))
+  }
+})
 
-  t.test('and messages for that user come to it as SERVER_DELIVER over a link that we dialled', async t => {
+t.test('messages for the user of a stock server come to it as SERVER_DELIVER, and its answers go to ours as USER_DELIVER', async t => {
+  const visitor = newId()
+  const seer = await attachFrameUser({ url: home.url, key: keyOf(5), name: 'seer' })
+  const farSeer = await attachFrameUser({ url: away.url, key: keyOf(7), name: 'far seer' })
+  t.teardown(() => Promise.all([seer.socket.close(), farSeer.socket.close()]))
+  const link = await listener.link(away.url)
+  const meta = { pubkey: keyOf(6).text, display_name: 'visitor' }
+  const advertisement = listener.signed('USER_ADVERTISE', '*', { user_id: visitor, server_id: listener.id, meta })
+  for (const socket of [joined.socket, link]) socket.send(advertisement)
+  for (const user of [seer, farSeer])
+    await user.socket.waitFor(heard => heard.type === 'USER_ADVERTISE' && heard.payload.user_id === visitor)
+
+  await t.test('a message comes to it over a link that we dialled', async t => {
     const user = await attachFrameUser({ url: home.url, key: keyOf(4), name: 'writer', caps: ['ack'] })
     t.teardown(() => user.socket.close())
     const text = user.direct({ id: visitor, keyText: keyOf(6).text }, 'hello over there')
@@ -165,7 +196,7 @@ t.test("a stock server's advertisement reaches users and servers with its payloa
     t.equal(ack.payload.msg_ref, messageRef(user.id, visitor, sent.ts, String(sent.payload.ciphertext)))
   })
 
-  t.test('and their answer comes back as USER_DELIVER', async t => {
+  await t.test('an answer comes back, and its content signature verifies', async t => {
     const user = await attachFrameUser({ url: away.url, key: keyOf(4), name: 'reader' })
     t.teardown(() => user.socket.close())
     await listener.waitFor(frame => frame.type === 'USER_ADVERTISE' && frame.payload.user_id === user.id)
@@ -173,7 +204,6 @@ t.test("a stock server's advertisement reaches users and servers with its payloa
     const ciphertext = seal(user.keyText, 'hello back')
     const content = signText(keyOf(6), directContent(ciphertext, visitor, user.id, ts))
     const payload = { user_id: user.id, ciphertext, sender: visitor, sender_pub: keyOf(6).text, content_sig: content }
-    const link = await listener.link(away.url)
     link.send(listener.signed('SERVER_DELIVER', away.id, payload, ts))
     const got = await user.socket.waitFor('USER_DELIVER')
     fromServer(t, got, away)

@@ -8,6 +8,9 @@ import { writeIdentity } from '../helpers/processes.ts'
 import { canonical, verifyText } from '../helpers/stock-crypto.ts'
 import { startStockPair } from '../helpers/stock-pair.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(3)
+
 const { rig, home, away, keyOf, fromServer } = await startStockPair(t)
 
 t.test('stock users without proof or capabilities talk to our chat both ways', async t => {
@@ -68,14 +71,19 @@ t.test('a list is asked for in the standard way and in those of other clients, e
     listed.find(entry => entry.user_id === user.id),
     { display_name: 'lister', server_id: home.id, presence: 'online' },
   )
-  for (const type of ['CMD_LIST', 'USER_LIST_REQ', 'CTRL_LIST', 'GET_ONLINE_USERS']) {
+  const forms = [
+    ['CTRL_LIST', {}, 'CTRL_LIST_RESP', 'online'],
+    ['CMD_LIST', {}, 'USER_LIST', 'users'],
+    ['USER_LIST_REQ', {}, 'USER_LIST', 'users'],
+    ['GET_ONLINE_USERS', {}, 'USER_LIST', 'users'],
+    ['CLIENT_CMD', { cmd: '/list' }, 'USER_LIST', 'users'],
+  ] as const
+  for (const [type, payload, answered, key] of forms) {
     const since = user.socket.mark()
-    user.send(type, home.id, {})
-    const answer = await user.socket.waitFor(frame => frame.text.includes(user.id) && frame.text.includes('users'), {
-      since,
-      what: `an answer to ${type}`,
-    })
-    t.not(answer.type, 'ERROR', `${type} is answered by ${answer.type}`)
+    user.send(type, home.id, payload)
+    const answer = await user.socket.waitFor(answered, { since })
+    fromServer(t, answer)
+    t.ok((answer.payload[key] as string[]).includes(user.id), `${type} is answered by ${answered}`)
   }
 })
 

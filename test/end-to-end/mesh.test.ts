@@ -8,6 +8,9 @@ import { processes, writeIdentity } from '../helpers/processes.ts'
 import type { ChatProcess, ListedUser, ServerProcess } from '../helpers/processes.ts'
 import { stockKey } from '../helpers/stock-crypto.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(13)
+
 const rig = processes(t)
 
 const startServer = async (n: number, introducer?: ServerProcess): Promise<ServerProcess> => {

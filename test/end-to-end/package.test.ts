@@ -9,6 +9,9 @@ import { newId } from '../helpers/frame-client.ts'
 import { processes, writeIdentity } from '../helpers/processes.ts'
 import { stockKey } from '../helpers/stock-crypto.ts'
 
+// set-up and tests take turns here: without a plan tap takes a pause for the end
+t.plan(2)
+
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const place = processes(t).place('installed')
 

@@ -175,6 +175,8 @@ const jsonProcess = <Events>(child: ChildProcess, label: string): JsonProcess<Ev
   const exited = new Promise<Exit>(resolve => {
     child.once('close', (code, signal) => {
       inbox.end(`${label} ended with ${String(code ?? signal)}`)
+      // the wait that fails because of it may be elsewhere, on a socket
+      if (code !== null && code !== 0) process.stderr.write(`${label} ended with ${String(code)}: ${stderr.slice(-3000)}\n`)
       resolve({ code, signal })
     })
   })

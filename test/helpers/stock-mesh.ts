@@ -20,6 +20,8 @@ export interface StockMesh {
   readonly evil: StockServer
   readonly evilAtHome: () => FrameSocket
   readonly evilAtAway: () => FrameSocket
+  /** Says it on both links, as a stock server does: whose link is up is believed on that link only. */
+  readonly evilTells: (text: string) => void
   readonly readmitEvil: () => Promise<void>
   /** An admitted server that listens. */
   readonly witness: StockServer
@@ -32,7 +34,7 @@ export interface StockMesh {
   readonly bobsAdvertisement: Heard
   /** An honest message from one user to another: whatever was sent before it on this path has been handled. */
   readonly barrier: (from?: FrameUser, to?: FrameUser) => Promise<void>
-  /** An honest user of evil's comes and goes: what evil sent before on its link to home has been handled and gossiped. */
+  /** An honest user of evil's comes and goes: what evil sent before on its links has been handled and gossiped. */
   readonly gossipBarrier: () => Promise<void>
   /** The server at which `seer` sees this user. */
   readonly homeOf: (seer: FrameUser, user: string) => Promise<unknown>
@@ -80,6 +82,10 @@ export const startStockMesh = async (t: Test): Promise<StockMesh> => {
   await alice.socket.waitFor(isAbout('USER_ADVERTISE', bob.id))
 
   let barriers = 0
+  const evilTells = (text: string): void => {
+    evilAtHome.send(text)
+    evilAtAway.send(text)
+  }
   const homeOf = async (seer: FrameUser, user: string): Promise<unknown> =>
     (await seer.list()).find(entry => entry.user_id === user)?.server_id
   return {
@@ -90,6 +96,7 @@ export const startStockMesh = async (t: Test): Promise<StockMesh> => {
     evil,
     evilAtHome: () => evilAtHome,
     evilAtAway: () => evilAtAway,
+    evilTells,
     readmitEvil: async () => {
       evilAtHome = await admit(evil)
       evilAtAway = await evil.link(away.url)
@@ -110,12 +117,12 @@ export const startStockMesh = async (t: Test): Promise<StockMesh> => {
     gossipBarrier: async () => {
       const user = newId()
       const meta = { pubkey: keyOf(7).text, display_name: 'barrier' }
-      evilAtHome.send(evil.signed('USER_ADVERTISE', '*', { user_id: user, server_id: evil.id, meta }))
+      evilTells(evil.signed('USER_ADVERTISE', '*', { user_id: user, server_id: evil.id, meta }))
       await witness.waitFor(isAbout('USER_ADVERTISE', user), { what: 'the gossip barrier at the witness' })
       for (const seer of [alice, bob]) {
         await seer.socket.waitFor(isAbout('USER_ADVERTISE', user), { what: `the gossip barrier at ${seer.name}` })
       }
-      evilAtHome.send(evil.signed('USER_REMOVE', '*', { user_id: user, server_id: evil.id }))
+      evilTells(evil.signed('USER_REMOVE', '*', { user_id: user, server_id: evil.id }))
       for (const seer of [alice, bob]) await seer.socket.waitFor(isAbout('USER_REMOVE', user), { what: `the removal at ${seer.name}` })
     },
     homeOf,
