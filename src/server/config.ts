@@ -50,6 +50,8 @@ const timing = z.strictObject({
   /** How long a peer that we dialled may take to show that it knows `proof` before it counts as a stock server. */
   stockMs: z.int().positive().default(2_000),
   stallMs: z.int().positive().default(120_000),
+  /** Longest wait for a signature that a frame is taken for; with the measured speed it bounds the signing queue. */
+  signMs: z.int().positive().default(20_000),
   acceptPastMs: z.int().positive().default(600_000),
   acceptFutureMs: z.int().positive().default(120_000),
   /** How long a pinned server may take to link for the first time before it is forgotten. */

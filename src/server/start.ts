@@ -2,7 +2,7 @@
 import type { NamedEffect } from '../actors/contract.ts'
 import { createRuntime } from '../actors/runtime.ts'
 import { createSupervisor } from '../actors/supervisor.ts'
-import { createSigningQueue } from '../crypto/signing-queue.ts'
+import { createSigningQueue, measureSigning } from '../crypto/signing-queue.ts'
 import { decideMembership } from '../domain/membership.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
@@ -82,7 +82,11 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const pinned: PublicKeyText[] = []
   for (const { pubkey } of config.bootstrap_servers) pinned.push((await ports.crypto.importPublicKey(pubkey)).text)
 
-  const self = { id: identity.id, pubkey: identity.privateKey.publicKey.text, host: '', port: 0 }
+  const { privateKey } = identity
+  const rate = await measureSigning({ crypto: ports.crypto, privateKey, clock: ports.clock, inFlight: options.cores })
+  write('info', 'measured this machine', { signaturesPerSecond: Math.round(rate) })
+
+  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0 }
   const node = {
     config,
     ports,
@@ -96,9 +100,10 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     timers: createTimers(ports.clock),
     signer: createSigningQueue({
       crypto: ports.crypto,
-      privateKey: identity.privateKey,
+      privateKey,
       inFlight: options.cores,
-      maxQueued: config.limits.signatures,
+      // what would have to wait longer is refused at once, so that its sender knows
+      maxQueued: Math.max(1, Math.min(config.limits.signatures, Math.ceil((rate * config.timing.signMs) / 1_000))),
     }),
     get stopping() {
       return phase !== 'up'
