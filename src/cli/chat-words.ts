@@ -1,5 +1,5 @@
 /** What happened, in words for a person: one event of the client as the lines that a terminal shows. */
-import type { ClientEvent } from '../client/events.ts'
+import type { ClientEvent, ListedUser } from '../client/events.ts'
 import { styled } from './output.ts'
 
 type Style = Parameters<typeof styled>[0]
@@ -23,6 +23,16 @@ const complain = (...lines: readonly string[]): Words => ({ lines, problem: true
 const nothing: Words = { lines: [], problem: false }
 
 const presenceStyles: Readonly<Record<string, Style>> = { online: 'green', away: 'yellow', offline: 'dim' }
+
+/** Names in the line that a person is welcomed with. */
+const maxNamed = 10
+
+/** Who else is here, in one line. */
+export const onlineLine = (others: readonly ListedUser[]): string => {
+  if (others.length === 0) return 'Nobody else is online yet.'
+  const named = others.slice(0, maxNamed).map(({ name }) => name)
+  return `Online: ${named.join(', ')}${others.length > maxNamed ? ` and ${others.length - maxNamed} more` : ''}`
+}
 
 /**
  * @param nameOf the display name of a user_id, for events that carry only the id

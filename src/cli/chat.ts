@@ -17,12 +17,12 @@ import { openSqliteLog } from '../store/sqlite-log.ts'
 import { helpLines } from './chat-lines.ts'
 import { createChatSession } from './chat-session.ts'
 import { createChatTerminal, type ChatTerminal } from './chat-terminal.ts'
-import { wordsFor } from './chat-words.ts'
+import { onlineLine, wordsFor } from './chat-words.ts'
 import { chatDirectory, ensuredDirectory, filesIn } from './data-directory.ts'
 import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { withExamples } from './options.ts'
-import { jsonLine, printLine, tell } from './output.ts'
+import { jsonLine, printLine, styled, tell } from './output.ts'
 import { readPassphrase } from './passphrase.ts'
 
 interface ChatOptions {
@@ -69,23 +69,27 @@ const humanVoice = (terminal: () => ChatTerminal | undefined, client: () => Clie
   let listed = false
   let bar: SingleBar | undefined
   const nameOf = (id: string): string => client()?.users().find(user => user.user_id === id)?.name ?? id
+  const say = (lines: readonly string[], problem: boolean): void => {
+    const shown = terminal()
+    if (shown !== undefined) shown.print(lines)
+    else if (problem) lines.forEach(tell)
+    else for (const line of lines) void printLine(line)
+  }
   return {
     event: event => {
       const { lines, problem } = wordsFor(event, nameOf, !listed)
+      say(lines, problem)
       // who is here already is told by one line, not by one each
       if (event.event === 'ready')
-        setTimeout(() => {
-          listed = true
-        }, 1_000).unref()
-      const shown = terminal()
-      if (shown !== undefined) shown.print(lines)
-      else if (problem) lines.forEach(tell)
-      else for (const line of lines) void printLine(line)
+        void client()
+          ?.listed()
+          .then(() => {
+            listed = true
+            say([styled('dim', onlineLine(client()?.users().filter(user => user.user_id !== event.user_id) ?? []))], false)
+          })
     },
     lines: lines => {
-      const shown = terminal()
-      if (shown !== undefined) shown.print(lines)
-      else for (const line of lines) void printLine(line)
+      say(lines, false)
     },
     progress: (path, done) => {
       const shown = terminal()

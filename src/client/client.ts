@@ -52,6 +52,8 @@ export interface Client {
   /** Dials, and keeps the connection from then on. `ready` tells when it stands. */
   connect(): void
   readonly attached: boolean
+  /** Resolves when it is known who is online: right away, but for the moments after `ready` and `resumed`. */
+  listed(): Promise<void>
   /** Asks the server who is online; answered by `users`. False when there is no connection. */
   list(options?: CallOptions): Promise<boolean>
   /** Sends to one person by name or id; answered by one `sent`, or by `error` when the name means nobody or several. True when sent. */
@@ -106,7 +108,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
 
   const wire = createWire({ ports, userId, privateKey, lastTs: journal.state.lastTs })
   const roster = createRoster(emit)
-  const nameOf = (user: UserId): string => roster.members.get(user)?.name ?? user
+  const { nameOf } = roster
   const fingerprintOf = (key: string): string =>
     [...crypto.sha256(fromBase64Url(key) ?? new Uint8Array())]
       .map(byte => byte.toString(16).padStart(2, '0'))
@@ -158,10 +160,10 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const dispatch = createDispatch({ journal, roster, keyBook, listing, outbox, receiving, emit, crashed, read: createReading(shared) })
 
   const attached = ({ server }: Attachment): void => {
+    void listing.refresh()
     if (wasReady) emit({ event: 'resumed' })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true
-    void listing.refresh()
   }
   const lost = (why: string): void => {
     emit({ event: 'offline', since: clock.now() })
@@ -202,7 +204,9 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     const resolution = resolveName(typed, others())
     if ('found' in resolution) return resolution.found
     if ('unknown' in resolution) {
-      fail('USER_NOT_FOUND', `Nobody online is called "${cleanLine(typed, 80)}". /list shows who is.`, ref)
+      const self = 'found' in resolveName(typed, [{ id: userId, name }])
+      if (self) fail('USER_NOT_FOUND', `${name} is you.`, ref)
+      else fail('USER_NOT_FOUND', `Nobody online is called "${cleanLine(typed, 80)}". /list shows who is.`, ref)
       return undefined
     }
     const listed = resolution.ambiguous.slice(0, 10).map(person => `${person.id} (on ${person.server})`)
@@ -225,6 +229,9 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     },
     get attached() {
       return connection.attachment !== undefined
+    },
+    listed: async () => {
+      await listing.settled()
     },
     list: async ({ ref } = {}) => {
       if (connection.attachment === undefined) return fail('OFFLINE', offlineWhy, ref)

@@ -1,4 +1,5 @@
 /** Who is online in the whole network, as our server tells it: a list when we attach, advertisements and removals after that. */
+import { createRecent } from '../crypto/recent.ts'
 import type { ServerId, UserId } from '../protocol/ids.ts'
 import type { UserKeys } from './facts.ts'
 import { displayName } from './names.ts'
@@ -24,8 +25,13 @@ export interface Sighting {
 /** People who are kept in memory; more are not listed and cannot be written to. */
 export const maxMembers = 100_000
 
+/** People who left and whose names are still known: what they sent before may arrive after. */
+const maxDeparted = 1_024
+
 export interface Roster {
   readonly members: ReadonlyMap<UserId, Member>
+  /** The name of somebody who is or was here; the id of anybody else. */
+  nameOf(user: UserId): string
   /** Somebody was advertised or listed. */
   seen(sighting: Sighting): void
   /** Counts only while the user is where the remover says (SOCP §8.2). */
@@ -39,6 +45,7 @@ export interface Roster {
 
 export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
   const members = new Map<UserId, Member>()
+  const departed = createRecent<UserId, string>(maxDeparted)
   /** Users that changed since the list was asked for; `undefined` while none is under way. */
   let changed: Set<UserId> | undefined
 
@@ -47,6 +54,7 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
   }
   const drop = (member: Member): void => {
     members.delete(member.id)
+    departed.set(member.id, member.name)
     tell(member.id, member.name, 'offline')
   }
   const enter = (sighting: Sighting): void => {
@@ -62,6 +70,7 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
 
   return {
     members,
+    nameOf: user => members.get(user)?.name ?? departed.get(user) ?? user,
     seen: sighting => {
       changed?.add(sighting.id)
       enter(sighting)
