@@ -1,7 +1,7 @@
 /** What an operator configures: a YAML file, a bootstrap list, and options that win over both; every mistake is a sentence. */
 import { readFile } from 'node:fs/promises'
 import { parse, YAMLParseError } from 'yaml'
-import { z } from 'zod'
+import { type z } from 'zod'
 import { parsePublicKey } from '../crypto/public-key.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { bootstrapSchema, configSchema, type NodeConfig, parseHostPort } from '../server/config.ts'

@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
-import { filter, firstValueFrom, take, timeout } from 'rxjs'
+import { filter, firstValueFrom, from, take, timeout, TimeoutError } from 'rxjs'
 import { type Client, createClient } from '../client/client.ts'
 import type { ClientEvent } from '../client/events.ts'
 import type { ClientFact } from '../client/facts.ts'
@@ -114,15 +114,12 @@ const startMesh = async (folder: string, shared: DemoPorts, keys: readonly Priva
 }
 
 const inTime = async <T>(promise: Promise<T>, otherwise: string): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new CommandFailure(`The demo came to a halt: ${otherwise}.`, exitCodes.failed))
-    }, PATIENCE_MS)
-  })
-  return Promise.race([promise, late]).finally(() => {
-    clearTimeout(timer)
-  })
+  try {
+    return await firstValueFrom(from(promise).pipe(timeout(PATIENCE_MS)))
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error
+    throw new CommandFailure(`The demo came to a halt: ${otherwise}.`, exitCodes.failed, { cause: error })
+  }
 }
 
 /** What a person sees on their screen. */

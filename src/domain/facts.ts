@@ -116,4 +116,3 @@ export type BootstrapFact =
   | { readonly type: 'bootstrap.joined'; readonly introducer: ServerId; readonly voucher?: Voucher }
 
 export type Fact = NodeFact | MembershipFact | LinkFact | SessionFact | PresenceFact | TransferFact | BootstrapFact
-export type FactType = Fact['type']

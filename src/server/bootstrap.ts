@@ -71,7 +71,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
                 if (answer.type === 'SERVER_WELCOME') resolve(answer)
                 else if (answer.type === 'ERROR') reject(new Error(`it refused: ${answer.payload.code} ${answer.payload.detail ?? ''}`))
               } catch (error) {
-                reject(error as Error)
+                reject(new Error(`its answer is no frame: ${String(error)}`, { cause: error }))
               }
             },
             malformed: why => {

@@ -47,7 +47,10 @@ export const createChannel = (socket: Socket, clock: Pick<Clock, 'endOfTick'>, l
     if (over) return
     if (ready.length > 0) socket.send(ready)
     ready = []
-    if (socket.buffered > limits.bytes) return cut()
+    if (socket.buffered > limits.bytes) {
+      cut()
+      return
+    }
     if (closing !== undefined && waiting === 0) {
       over = true
       socket.close(closing.code, closing.reason)
@@ -91,7 +94,10 @@ export const createChannel = (socket: Socket, clock: Pick<Clock, 'endOfTick'>, l
     },
     send(lane, text, failed) {
       if (over || closing !== undefined) return
-      if (waiting >= limits.frames) return cut()
+      if (waiting >= limits.frames) {
+        cut()
+        return
+      }
       const entry: Entry = {}
       lanes[lane].push(entry)
       addedTo[lane] += 1

@@ -1,14 +1,12 @@
 /** What users ask their server: who is online, and by which key somebody signs (SOCP §13, §14). */
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
 import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
-import type { AnyFrame, Frame } from '../protocol/envelope.ts'
-import type { ServerId } from '../protocol/ids.ts'
+import { encodeFrame, type Frame } from '../protocol/envelope.ts'
 import { limits } from '../protocol/limits.ts'
 import { displayName } from '../protocol/meta.ts'
 import type { Connection, UserPeer } from './connection.ts'
 import type { Node } from './node.ts'
 import { signedEvent } from './signed-event.ts'
-import { encodeFrame } from '../protocol/envelope.ts'
 
 export interface DirectoryService {
   /** Answers in the form of the name that the request came under, in parts. */
@@ -43,7 +41,7 @@ export const createDirectoryService = (node: Node): DirectoryService => {
     }
   }
 
-  /** By name in code-point order, then by id, so that every server lists alike. */
+  /** By name in code-unit order, then by id, so that every server lists alike. */
   const everybody = (): readonly ListedUser[] =>
     [...node.state.directory.users.values()]
       .map(listed)
@@ -80,19 +78,10 @@ export const createDirectoryService = (node: Node): DirectoryService => {
         const pinned = node.state.directory.pins.get(user_id as UserPeer['id'])
         if (user_id === peer.id || pinned === undefined) continue
         const meta = { display_name, pubkey: pinned.pubkey, ...(pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }) }
-        answer(connection, peer.id, node.nextTs(), { type: 'USER_ADVERTISE', payload: { user_id, server_id: server_id as ServerId, meta } })
+        answer(connection, peer.id, node.nextTs(), { type: 'USER_ADVERTISE', payload: { user_id, server_id: server_id, meta } })
       }
     },
   }
 }
 
-const compare = (a: string, b: string): number => {
-  const [left, right] = [[...a], [...b]]
-  for (let at = 0; at < Math.min(left.length, right.length); at += 1) {
-    const difference = (left[at] as string).codePointAt(0)! - (right[at] as string).codePointAt(0)!
-    if (difference !== 0) return difference
-  }
-  return left.length - right.length
-}
-
-export type { AnyFrame }
+const compare = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1)

@@ -1,19 +1,14 @@
 /** Peer links: one actor and one machine for each member, whatever number of sockets carries it. */
 import type { LinkEffects } from '../machines/link.ts'
-import type { PublicKey } from '../ports/crypto.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
-import { ProtocolError } from '../protocol/errors.ts'
-import { maySend, ruleOf } from '../protocol/frames.ts'
-import type { Address, ServerId, UserId } from '../protocol/ids.ts'
-import { homeOf } from '../domain/directory.ts'
+import type { Address, ServerId } from '../protocol/ids.ts'
 import { mayDial } from './address-class.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
-import { requireFresh } from './freshness.ts'
+import { type LinkPulse, takeFromPeer } from './link-intake.ts'
 import type { Node } from './node.ts'
-import { type Bucket, createBucket } from './rate.ts'
+import { createBucket } from './rate.ts'
 import { frameText, signedEvent } from './signed-event.ts'
-import { verifyBy } from './verify.ts'
 
 export interface Links {
   /** Takes a member in: its actor starts, and it is dialled unless it is linked. */
@@ -40,13 +35,10 @@ export interface Links {
   }
 }
 
-interface Link {
+interface Link extends LinkPulse {
   readonly server: ServerId
   /** Oldest first; the first one that may be sent on carries everything that leaves. */
   sockets: Connection[]
-  /** When the last verified frame came, in monotonic milliseconds. */
-  lastSeen: number
-  readonly bucket: Bucket
 }
 
 type Received =
@@ -93,71 +85,6 @@ export const createLinks = (node: Node): Links => {
     const kept = proven.filter(connection => dialler(connection) === smallest).at(-1)
     for (const connection of proven) if (connection !== kept) connection.close(1000, 'another socket carries this link')
     link.sockets = [...link.sockets.filter(connection => connection === kept), ...link.sockets.filter(connection => connection !== kept)]
-  }
-
-  /** Whose key verifies a frame: the member in `from`, or for frames that stock servers re-sign, the home of the user in `from`. */
-  const originOf = async (frame: AnyFrame, peer: ServerPeer): Promise<{ readonly id: ServerId; readonly key: PublicKey }> => {
-    if (frame.from === peer.id) return { id: peer.id, key: peer.key }
-    const member = node.state.membership.servers.get(frame.from as ServerId)
-    if (member !== undefined) return { id: member.id, key: await node.keys.import(member.pubkey) }
-    if (homeOf(node.state.directory, frame.from as UserId, node.links.isLinked) === peer.id) return { id: peer.id, key: peer.key }
-    throw new ProtocolError('INVALID_SIG', 'unknown_origin', 'The frame comes from a server that is not known here.')
-  }
-
-  const handle = async (link: Link, connection: Connection, frame: AnyFrame, text: string): Promise<void> => {
-    const peer = peerOf(connection) as ServerPeer
-    const wait = link.bucket.borrow()
-    if (wait > 0) await new Promise<void>(resolve => node.ports.clock.after(wait, resolve))
-    if (!maySend('server', frame.type)) throw new ProtocolError('UNKNOWN_TYPE', 'wrong_role')
-    if (frame.type === 'CTRL_CLOSE') {
-      connection.close(1000, 'the peer said goodbye')
-      return
-    }
-    if (frame.type === 'ACK') return
-    const origin = await originOf(frame, peer)
-    if (origin.id === node.self.id) return
-    if (node.seen.has(origin.id, frame)) {
-      node.count('duplicate', frame.type)
-      return
-    }
-    requireFresh(node, frame, origin.id === peer.id ? peer.offset : 0)
-    // what a stock server does not sign changes nothing here
-    if (frame.sig === undefined && ruleOf(frame.type).signature !== 'required') return
-    await verifyBy(node, frame, origin.key)
-    if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
-    if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
-    if (!node.seen.enter(origin.id, frame)) return
-    decide(connection, frame, origin.id, text)
-  }
-
-  const decide = (connection: Connection, frame: AnyFrame, origin: ServerId, text: string): void => {
-    switch (frame.type) {
-      case 'USER_ADVERTISE':
-      case 'USER_REMOVE':
-        node.gossip.apply(connection, frame, origin, text)
-        return
-      case 'SERVER_VOUCH':
-        node.introducer.vouch(frame, origin)
-        return
-      case 'SERVER_DELIVER':
-        node.router.fromServer(connection, frame, origin, text)
-        return
-      case 'MSG_PUBLIC_CHANNEL':
-        node.router.publicFromServer(frame, origin)
-        return
-      case 'ERROR':
-        node.router.errorFromServer(frame)
-        return
-      case 'PUBLIC_CHANNEL_ADD':
-      case 'PUBLIC_CHANNEL_UPDATED':
-      case 'PUBLIC_CHANNEL_KEY_SHARE':
-        node.runtime.release(() => {
-          node.links.broadcast('traffic', text, new Set([origin, peerOf(connection).id as ServerId]))
-        })
-        return
-      // a heartbeat says only that it came; a known server's announcement says nothing new, an unknown one's needs a voucher
-      default:
-    }
   }
 
   const beat = (): void => {
@@ -218,7 +145,7 @@ export const createLinks = (node: Node): Links => {
           return
         }
         const { connection, frame, text } = message
-        return handle(link, connection, frame, text).catch((error: unknown) => {
+        return takeFromPeer(node, link, connection, frame, text).catch((error: unknown) => {
           node.refusals.refuse(connection, error, frame.type)
         })
       },

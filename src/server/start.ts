@@ -66,7 +66,6 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const handlers = new Map<string, (params: never) => void>()
   let lastTs = 0
   let phase: 'up' | 'stopping' | 'stopped' = 'up'
-  let listener: Listener | undefined
 
   const fail = (error: Error): void => {
     phase = 'stopped'
@@ -157,7 +156,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   node.directoryService = createDirectoryService(node)
   node.bootstrap = createBootstrap(node)
   for (const part of [node.links, node.sessions, node.gossip, node.transfers, node.bootstrap])
-    for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler as (params: never) => void)
+    for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
   const { facts, setAside } = await node.runtime.recover()
   if (state.self !== undefined && state.self !== self.id) throw new Error(`this log belongs to the server ${state.self}, not to ${self.id}`)
@@ -166,7 +165,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     node.tell({ event: 'degraded', why: `${stream} is set aside from ${seq} on: ${error.message}` })
   await node.refusals.prepare()
 
-  listener = await ports.network.listen(
+  const listener: Listener = await ports.network.listen(
     { host: config.host, port: config.port, maxBytes: node.maxFrameBytes, maxSockets: config.limits.sockets },
     (socket, request) => {
       if (phase !== 'up') return undefined
@@ -224,7 +223,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
         phase = 'stopped'
         node.timers.cancelAll()
         node.connections.closeAll(1001, 'this server is going down')
-        await within(ports, DRAIN_MS, listener?.close() ?? Promise.resolve())
+        await within(ports, DRAIN_MS, listener.close())
         await within(ports, DRAIN_MS, node.supervisor.shutdown(why))
         await node.runtime.close()
         await options.log.close()
