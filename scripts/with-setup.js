@@ -19,6 +19,9 @@ const locked = join(root, 'package-lock.json')
 /** npm writes it last, so it tells what is really installed. */
 const installed = join(root, 'node_modules', '.package-lock.json')
 
+/** What is installed here comes before what the machine has. */
+const environment = { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}` }
+
 const fail = sentence => {
   process.stderr.write(`${sentence}\n`)
   process.exit(1)
@@ -61,11 +64,21 @@ const installChromium = () => {
   if (error || status !== 0) process.stderr.write('Chromium is not there; the tests that need it will fail.\n')
 }
 
+/**
+ * tap builds its test class from the plug-ins that .taprc names, but the run that finds it out of date still uses the old one,
+ * which compiles TypeScript. So it is built before the first run.
+ */
+const buildTap = () => {
+  const built = join(root, 'node_modules', '@tapjs', 'test', 'test-built', 'dist', 'esm', 'index.js')
+  if (existsSync(built) && !readFileSync(built, 'utf8').includes('@tapjs/typescript')) return
+  const { status, error } = spawnSync(node, [join(binaries, 'tap'), 'build'], { cwd: root, env: environment, stdio: ['ignore', 2, 2] })
+  if (error || status !== 0) fail(`Set-up failed: "tap build" ended with ${error ? error.message : `exit code ${status}`}.`)
+}
+
 /** Runs the command to its end with our terminal, and ends as it ended. */
 const run = (command, args) => {
   const program = command === 'node' ? node : join(binaries, command)
-  const env = { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}` }
-  const child = spawn(program, args, { stdio: 'inherit', env })
+  const child = spawn(program, args, { stdio: 'inherit', env: environment })
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
   const pass = signal => {
     // Ctrl-C reaches all processes of a terminal by itself; passed on it would count twice
@@ -89,4 +102,5 @@ const [command, ...args] = chromium ? words.slice(1) : words
 if (command === undefined) fail('Usage: node scripts/with-setup.js [--chromium] command [argument…]')
 installPackages()
 if (chromium) installChromium()
+if (command === 'tap') buildTap()
 run(command, args)
