@@ -55,7 +55,7 @@ export interface Connection {
 type Life = { readonly socket: Socket; readonly handshake: Handshake; readonly inbox: Inbox }
 
 /** Refusals after which dialling again by itself would be wrong or useless until a person acts. */
-const final: ReadonlySet<string> = new Set(['SERVER_CHANGED', 'SERVER_UNPROVEN'])
+const final: ReadonlySet<string> = new Set(['SERVER_CHANGED'])
 
 export const createConnection = (options: ConnectionOptions): Connection => {
   const { ports, url, userId, wire, hello } = options
@@ -108,6 +108,11 @@ export const createConnection = (options: ConnectionOptions): Connection => {
 
   const deliver = async (frame: AnyFrame, current: Attachment): Promise<void> => {
     if (!ruleOf(frame.type).toUsers) return
+    if (frame.type === 'CHALLENGE') {
+      // not a stock server after all, only slower than we waited: shake hands again
+      life?.socket.close(1000, '')
+      return
+    }
     if (current.key !== undefined && frame.from === current.server && !(await isSigned(frame, current.key))) {
       options.problem('INVALID_SIG', `A ${frame.type} in the server's name is not signed by it and was ignored.`)
       return
