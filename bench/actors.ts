@@ -183,5 +183,9 @@ for (let run = 0; run < 7; run += 1)
 for (const { name, operations, times } of cases) {
   const median = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? NaN
   const each = median / operations
-  console.log(`${name.padEnd(52)} ${each.toFixed(3).padStart(8)} CPU µs ${Math.round(1e6 / each).toLocaleString('en').padStart(12)} /CPU s`)
+  console.log(
+    `${name.padEnd(52)} ${each.toFixed(3).padStart(8)} CPU µs ${Math.round(1e6 / each)
+      .toLocaleString('en')
+      .padStart(12)} /CPU s`,
+  )
 }

@@ -141,10 +141,14 @@ export const createHost = <F extends { readonly type: string }>(options: HostOpt
       return state && viewOf(state)
     },
     machines: () => states.entries().map(([address, state]) => [address, viewOf(state)] as const),
-    count: kind => (kind === undefined ? states.size : states.keys().reduce((sum, address) => sum + Number(split(address).kind === kind), 0)),
+    count: kind =>
+      kind === undefined ? states.size : states.keys().reduce((sum, address) => sum + Number(split(address).kind === kind), 0),
     forget: address => void states.delete(address),
     snapshot: () => {
-      const persist = ([address, state]: [Address, MachineState]): [string, unknown] => [address, steppers.get(split(address).kind)?.persist(state)]
+      const persist = ([address, state]: [Address, MachineState]): [string, unknown] => [
+        address,
+        steppers.get(split(address).kind)?.persist(state),
+      ]
       return Object.fromEntries([...states].map(persist))
     },
     restore: snapshot => {

@@ -1,5 +1,5 @@
 /** Runs one machine definition as a pure function: the only file that knows how XState takes a step without an actor. */
-import { createActor, type AnyActorScope, type AnyStateMachine, type Snapshot, type StateValue } from 'xstate'
+import { createActor, type AnyStateMachine, type Snapshot, type StateValue } from 'xstate'
 import type { MachineView } from './contract.ts'
 
 /** A machine's state between two facts. Immutable; its form is XState's own. */
@@ -36,7 +36,7 @@ export const createStepper = (machine: AnyStateMachine): Stepper => {
   let collected: NamedAction[] = []
   // never started: it lends its identity to the scope and runs nothing
   const self = createActor(machine, { id: machine.id, input: { id: '' } })
-  const scope: AnyActorScope = {
+  const scope: Parameters<AnyStateMachine['transition']>[2] = {
     self,
     id: machine.id,
     sessionId: machine.id,
@@ -59,7 +59,7 @@ export const createStepper = (machine: AnyStateMachine): Stepper => {
     },
     next: (state, event, named) => {
       collected = named
-      return machine.transition(state as never, event as never, scope) as MachineState
+      return machine.transition(state as never, event, scope) as MachineState
     },
     persist: state => JSON.parse(JSON.stringify(machine.getPersistedSnapshot(state as never))) as unknown,
     restore: persisted => machine.restoreSnapshot(structuredClone(persisted) as Snapshot<unknown>, scope) as MachineState,

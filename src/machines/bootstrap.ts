@@ -4,7 +4,7 @@ import type { BootstrapFact } from '../domain/facts.ts'
 import type { ServerId } from '../protocol/ids.ts'
 import { backoffMs } from './backoff.ts'
 import { effect, namesOf, type EffectsOf } from './effect.ts'
-import type { EventOf, MachineInput } from './event.ts'
+import type { EventOf, MachineTypes } from './event.ts'
 
 const effects = {
   /** Ask again at `at` plus jitter: the introducer at `next` modulo the length of the list. */
@@ -26,10 +26,8 @@ export interface BootstrapContext {
   readonly retryAt: number | null
 }
 
-const bootstrap = setup({
-  types: {} as { context: BootstrapContext; events: EventOf<BootstrapFact>; input: MachineInput },
-  actions: effects,
-})
+const types: MachineTypes<BootstrapContext, EventOf<BootstrapFact>> = {}
+const bootstrap = setup({ types, actions: effects })
 
 const fresh = { failures: 0, failingSince: null, retryAt: null } as const
 

@@ -1,7 +1,7 @@
 /** One file on its way into or out of a client (SOCP §9.4): modes and the stall deadline; the bytes are counted beside it. */
 import { setup } from 'xstate'
 import { effect, namesOf, type EffectsOf } from './effect.ts'
-import type { MachineInput } from './event.ts'
+import type { MachineTypes } from './event.ts'
 
 /** How long a transfer may go without a byte before it fails. */
 export const stallMs = 60_000
@@ -26,10 +26,8 @@ type ClientTransferEvent = Timed &
     | { readonly type: 'incoming.failed' | 'outgoing.failed'; readonly why: string }
   )
 
-const transfer = setup({
-  types: {} as { context: object; events: ClientTransferEvent; input: MachineInput },
-  actions: effects,
-})
+const types: MachineTypes<object, ClientTransferEvent> = {}
+const transfer = setup({ types, actions: effects })
 
 const guarded = {
   entry: { type: 'armStall', params: ({ event }: { readonly event: ClientTransferEvent }) => ({ at: event.at + stallMs }) },

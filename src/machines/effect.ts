@@ -2,8 +2,9 @@
 
 /** An entry of a machine's effect table. XState wants a function here; the host never calls it. */
 export const effect =
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- given by the caller, inferred from by XState
   <Params extends object>() =>
-  (_args: unknown, _params: Params): void => {}
+    (_args: unknown, _params: Params): void => {}
 
 type EffectTable = Readonly<Record<string, (args: unknown, params: never) => void>>
 

@@ -8,3 +8,10 @@ export type EventOf<Fact extends { readonly type: string }> = (Fact | Extract<No
 export interface MachineInput {
   readonly id: string
 }
+
+/** What XState is told about a machine's types; the value is an empty object. */
+export interface MachineTypes<Context, Event> {
+  readonly context?: Context
+  readonly events?: Event
+  readonly input?: MachineInput
+}

@@ -4,7 +4,7 @@ import type { LinkFact } from '../domain/facts.ts'
 import type { ServerId } from '../protocol/ids.ts'
 import { backoff, backoffMs } from './backoff.ts'
 import { effect, namesOf, type EffectsOf } from './effect.ts'
-import type { EventOf, MachineInput } from './event.ts'
+import type { EventOf, MachineTypes } from './event.ts'
 
 /** A link that lived shorter than this counts as one more failure, so that a peer that accepts and hangs up is not redialled for ever. */
 export const steadyMs = 10_000
@@ -39,10 +39,8 @@ export interface LinkContext {
 
 const unlinked = { since: null, direction: null, proven: false, caps: [] } as const
 
-const link = setup({
-  types: {} as { context: LinkContext; events: EventOf<LinkFact>; input: MachineInput },
-  actions: effects,
-})
+const types: MachineTypes<LinkContext, EventOf<LinkFact>> = {}
+const link = setup({ types, actions: effects })
 
 const countFailure = link.assign(({ context, event }) => {
   const steady = context.since !== null && event.at - context.since >= steadyMs

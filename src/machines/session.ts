@@ -4,7 +4,7 @@ import type { PresenceSeq, SessionFact } from '../domain/facts.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import { effect, namesOf, type EffectsOf } from './effect.ts'
-import type { EventOf, MachineInput } from './event.ts'
+import type { EventOf, MachineTypes } from './event.ts'
 
 const effects = {
   /** Gossip the USER_ADVERTISE that this attachment names. */
@@ -33,10 +33,8 @@ export interface SessionContext {
   readonly why: string
 }
 
-const session = setup({
-  types: {} as { context: SessionContext; events: EventOf<SessionFact>; input: MachineInput },
-  actions: effects,
-})
+const types: MachineTypes<SessionContext, EventOf<SessionFact>> = {}
+const session = setup({ types, actions: effects })
 
 const attach = session.assign(({ event }) =>
   event.type === 'session.attached' ? { seq: event.seq, since: event.at, proven: event.proven, graceUntil: null, why: '' } : {},
@@ -68,10 +66,7 @@ export const sessionMachine = session.createMachine({
       },
     },
     detached: {
-      entry: [
-        detach,
-        { type: 'armGrace', params: ({ context, event }) => ({ user: context.user, at: context.graceUntil ?? event.at }) },
-      ],
+      entry: [detach, { type: 'armGrace', params: ({ context, event }) => ({ user: context.user, at: context.graceUntil ?? event.at }) }],
       on: {
         'session.attached': { target: 'attached', actions: disarmGrace },
         'session.ended': { target: 'ended', actions: disarmGrace },

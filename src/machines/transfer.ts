@@ -3,7 +3,7 @@ import { setup } from 'xstate'
 import type { TransferFact } from '../domain/facts.ts'
 import type { FileId, UserId } from '../protocol/ids.ts'
 import { effect, namesOf, type EffectsOf } from './effect.ts'
-import type { EventOf, MachineInput } from './event.ts'
+import type { EventOf, MachineTypes } from './event.ts'
 
 /** How long an offer without a chunk, or a transfer that a restart interrupted, is kept. */
 export const expiryMs = 120_000
@@ -37,10 +37,8 @@ export interface TransferContext {
   readonly expiresAt: number | null
 }
 
-const transfer = setup({
-  types: {} as { context: TransferContext; events: EventOf<TransferFact>; input: MachineInput },
-  actions: effects,
-})
+const types: MachineTypes<TransferContext, EventOf<TransferFact>> = {}
+const transfer = setup({ types, actions: effects })
 
 const noteOffer = transfer.assign(({ event }) => {
   if (event.type !== 'transfer.offered') return {}

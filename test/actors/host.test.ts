@@ -4,9 +4,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { assign, setup } from 'xstate'
 import type { NamedEffect } from '../../src/actors/contract.ts'
-import { ApplyFailed, createHost, FoldBroken, type Host, type Step } from '../../src/actors/host.ts'
+import { type ApplyFailed, createHost, FoldBroken, type Host, type Step } from '../../src/actors/host.ts'
 import type { Fact } from '../../src/domain/facts.ts'
 import { bootstrapMachine } from '../../src/machines/bootstrap.ts'
+import type { MachineTypes } from '../../src/machines/event.ts'
 import { linkMachine } from '../../src/machines/link.ts'
 import { sessionMachine } from '../../src/machines/session.ts'
 import { transferMachine } from '../../src/machines/transfer.ts'
@@ -16,8 +17,9 @@ import { anyHistory } from '../helpers/any-history.ts'
 
 type CountFact = { readonly type: 'counted' | 'broke' | 'refused' | 'foldBroke' | 'finished' | 'everybody' | 'ignored' }
 
+const types: MachineTypes<{ readonly id: string; readonly count: number }, CountFact> = {}
 const counter = setup({
-  types: {} as { context: { readonly id: string; readonly count: number }; events: CountFact; input: { readonly id: string } },
+  types,
   actions: { told: (_: unknown, _params: { readonly count: number }) => t.fail('an action was executed') },
 }).createMachine({
   context: ({ input }) => ({ id: input.id, count: 0 }),
@@ -33,7 +35,10 @@ const counter = setup({
         inner: {
           on: {
             counted: {
-              actions: [assign({ count: ({ context }) => context.count + 1 }), { type: 'told', params: ({ context }) => ({ count: context.count }) }],
+              actions: [
+                assign({ count: ({ context }) => context.count + 1 }),
+                { type: 'told', params: ({ context }) => ({ count: context.count }) },
+              ],
             },
             broke: {
               actions: [
@@ -94,7 +99,10 @@ t.test('a broadcast fact reaches every machine that there is, in the order in wh
   apply('link:a', 'counted')
   t.same(
     apply('node', 'everybody').map(({ address, params }) => [address, params]),
-    [['session:b', { count: -1 }], ['link:a', { count: -1 }]],
+    [
+      ['session:b', { count: -1 }],
+      ['link:a', { count: -1 }],
+    ],
   )
   t.equal(host.count(), 2)
 })
@@ -123,11 +131,19 @@ t.test('when one of many machines throws, nothing changed and nothing was named'
   for (const stream of ['link:strong', 'link:weak', 'session:strong'] as const) apply(stream, 'counted')
   const before = [...host.machines()]
   const foldedBefore = [...folded]
-  const error = t.throws(() => apply('node', 'broke'), { name: 'ApplyFailed', address: 'link:weak', message: /link:weak cannot take broke: broken by the fact/ })
+  const error = t.throws(() => apply('node', 'broke'), {
+    name: 'ApplyFailed',
+    address: 'link:weak',
+    message: /link:weak cannot take broke: broken by the fact/,
+  })
   t.type((error as ApplyFailed).cause, TypeError)
   t.same([...host.machines()], before)
   t.same(folded, foldedBefore)
-  t.same(apply('link:strong', 'counted').map(({ params }) => params), [{ count: 2 }], 'and no effect of the failure is left over')
+  t.same(
+    apply('link:strong', 'counted').map(({ params }) => params),
+    [{ count: 2 }],
+    'and no effect of the failure is left over',
+  )
 })
 
 t.test('when the check of the fold throws, no machine has moved', async t => {
@@ -189,25 +205,28 @@ const nodeHost = (): Host<Fact> =>
 const seen = (host: Host<Fact>) => [...host.machines()].sort(([a], [b]) => (a < b ? -1 : 1))
 const run = (host: Host<Fact>, history: readonly NewFact<Fact>[]): NamedEffect[] => history.flatMap(fact => [...host.apply(fact)])
 
-t.test('replaying a history into a fresh host, and restoring from a snapshot at any point of it, give equal states and effects', async t => {
-  fc.assert(
-    fc.property(anyHistory(80), fc.nat(80), (history, cut) => {
-      const live = nodeHost()
-      const before = run(live, history.slice(0, cut))
-      const snapshot = JSON.parse(JSON.stringify(live.snapshot())) as ReturnType<Host<Fact>['snapshot']>
-      const after = run(live, history.slice(cut))
+t.test(
+  'replaying a history into a fresh host, and restoring from a snapshot at any point of it, give equal states and effects',
+  async t => {
+    fc.assert(
+      fc.property(anyHistory(80), fc.nat(80), (history, cut) => {
+        const live = nodeHost()
+        const before = run(live, history.slice(0, cut))
+        const snapshot = JSON.parse(JSON.stringify(live.snapshot())) as ReturnType<Host<Fact>['snapshot']>
+        const after = run(live, history.slice(cut))
 
-      const replayed = nodeHost()
-      assert.deepStrictEqual(run(replayed, history), [...before, ...after])
-      assert.deepStrictEqual(seen(replayed), seen(live))
+        const replayed = nodeHost()
+        assert.deepStrictEqual(run(replayed, history), [...before, ...after])
+        assert.deepStrictEqual(seen(replayed), seen(live))
 
-      const restored = nodeHost()
-      restored.restore(snapshot)
-      assert.deepStrictEqual(run(restored, history.slice(cut)), after)
-      assert.deepStrictEqual(seen(restored), seen(live))
-      assert.deepStrictEqual(restored.snapshot(), live.snapshot())
-    }),
-    { numRuns: 300 },
-  )
-  t.pass('for 300 histories')
-})
+        const restored = nodeHost()
+        restored.restore(snapshot)
+        assert.deepStrictEqual(run(restored, history.slice(cut)), after)
+        assert.deepStrictEqual(seen(restored), seen(live))
+        assert.deepStrictEqual(restored.snapshot(), live.snapshot())
+      }),
+      { numRuns: 300 },
+    )
+    t.pass('for 300 histories')
+  },
+)

@@ -6,10 +6,16 @@ import { createMailbox } from '../../src/actors/mailbox.ts'
 
 t.test('it takes no more messages than its bound', async t => {
   const mailbox = createMailbox<number>({ messages: 2 })
-  t.same([1, 2, 3].map(n => mailbox.offer(n, 0)), [true, true, false])
+  t.same(
+    [1, 2, 3].map(n => mailbox.offer(n, 0)),
+    [true, true, false],
+  )
   t.equal(mailbox.take()?.message, 1)
   t.ok(mailbox.offer(4, 0))
-  t.same(mailbox.clear().map(({ message }) => message), [2, 4])
+  t.same(
+    mailbox.clear().map(({ message }) => message),
+    [2, 4],
+  )
   t.equal(mailbox.take(), undefined)
 })
 
@@ -82,23 +88,28 @@ t.test('a mailbox of one message works', async t => {
 t.test('whatever is offered and taken, order is kept and the bounds hold', async t => {
   const step = fc.oneof({ weight: 3, arbitrary: fc.nat(40) }, { weight: 2, arbitrary: fc.constant(undefined) })
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 1_500 }), fc.integer({ min: 1, max: 400 }), fc.integer({ min: 40, max: 4_000 }), (steps, messages, bytes) => {
-      const mailbox = createMailbox<number>({ messages, bytes })
-      const model: { readonly message: number; readonly bytes: number }[] = []
-      let sent = 0
-      for (const size of steps) {
-        if (size === undefined) assert.deepEqual(mailbox.take(), model.shift())
-        else {
-          sent += 1
-          const fits = model.length < messages && model.reduce((sum, entry) => sum + entry.bytes, size) <= bytes
-          assert.equal(mailbox.offer(sent, size), fits)
-          if (fits) model.push({ message: sent, bytes: size })
+    fc.property(
+      fc.array(step, { maxLength: 1_500 }),
+      fc.integer({ min: 1, max: 400 }),
+      fc.integer({ min: 40, max: 4_000 }),
+      (steps, messages, bytes) => {
+        const mailbox = createMailbox<number>({ messages, bytes })
+        const model: { readonly message: number; readonly bytes: number }[] = []
+        let sent = 0
+        for (const size of steps) {
+          if (size === undefined) assert.deepEqual(mailbox.take(), model.shift())
+          else {
+            sent += 1
+            const fits = model.length < messages && model.reduce((sum, entry) => sum + entry.bytes, size) <= bytes
+            assert.equal(mailbox.offer(sent, size), fits)
+            if (fits) model.push({ message: sent, bytes: size })
+          }
+          assert.equal(mailbox.size(), model.length)
         }
-        assert.equal(mailbox.size(), model.length)
-      }
-      assert.deepEqual(mailbox.clear(), model)
-      assert.equal(mailbox.size(), 0)
-    }),
+        assert.deepEqual(mailbox.clear(), model)
+        assert.equal(mailbox.size(), 0)
+      },
+    ),
     { numRuns: 60 },
   )
   t.pass('for 60 runs')

@@ -6,6 +6,7 @@ import { setup } from 'xstate'
 import type { NamedEffect } from '../../src/actors/contract.ts'
 import { createHost } from '../../src/actors/host.ts'
 import { createRuntime } from '../../src/actors/runtime.ts'
+import type { MachineTypes } from '../../src/machines/event.ts'
 import type { Address } from '../../src/protocol/ids.ts'
 import { LogRefused, type NewFact } from '../../src/store/log.ts'
 import { memoryDisk, memoryLog } from '../../src/store/memory-log.ts'
@@ -17,8 +18,9 @@ interface F {
   readonly n: number
 }
 
+const types: MachineTypes<object, F> = {}
 const echo = setup({
-  types: {} as { context: object; events: F; input: { readonly id: string } },
+  types,
   actions: { say: (_: unknown, _params: { readonly n: number }) => {} },
 }).createMachine({
   context: {},
@@ -90,7 +92,10 @@ t.test('all facts of a tick are one batch, those of the next another', async t =
   clock.tick()
   say(3)
   clock.tick()
-  t.same(log.batches.map(batch => batch.map(({ fact }) => fact.n)), [[1, 2], [3]])
+  t.same(
+    log.batches.map(batch => batch.map(({ fact }) => fact.n)),
+    [[1, 2], [3]],
+  )
 })
 
 t.test('effects and released functions come out in the order in which they went in', async t => {
@@ -138,7 +143,10 @@ t.test('the time of the log never goes back, whatever the wall clock does', asyn
   clock.jump(61_000)
   say(3)
   clock.tick()
-  t.same(log.batches.flat().map(({ at }) => at - now), [0, 0, 1_000])
+  t.same(
+    log.batches.flat().map(({ at }) => at - now),
+    [0, 0, 1_000],
+  )
 })
 
 t.test('a fact recorded by an effect goes into a later batch', async t => {
@@ -161,7 +169,10 @@ t.test('a fact that a machine cannot take is thrown back and not appended', asyn
   t.throws(() => runtime.record('link:a', { type: 'poison', n: 2 }), { name: 'ApplyFailed' })
   say(3)
   clock.tick()
-  t.same(log.batches.flat().map(({ fact }) => fact.n), [1, 3])
+  t.same(
+    log.batches.flat().map(({ fact }) => fact.n),
+    [1, 3],
+  )
   t.same(folded, [1, 3])
 })
 
@@ -267,7 +278,10 @@ t.test('recovery folds the log, drops the effects, and goes on from its time', a
   const { clock, out, folded, runtime, say } = start(log)
   t.same(await runtime.recover(), { facts: 2, setAside: [] })
   t.same(folded, [1, 2])
-  t.same([...runtime.machines()].map(([address]) => address), ['link:a', 'link:b'])
+  t.same(
+    [...runtime.machines()].map(([address]) => address),
+    ['link:a', 'link:b'],
+  )
   say(3)
   clock.tick()
   await log.commit()
@@ -298,7 +312,7 @@ t.test('a fact for all that one machine cannot take sets that machine aside and 
   const host = createHost<F>({
     machines: {
       link: echo,
-      session: setup({ types: {} as { context: object; events: F } }).createMachine({
+      session: setup({ types }).createMachine({
         context: {},
         on: {
           said: { actions: () => {} },
@@ -320,7 +334,10 @@ t.test('a fact for all that one machine cannot take sets that machine aside and 
   const { setAside, facts } = await runtime.recover()
   t.equal(facts, 3)
   t.match(setAside, [{ stream: 'session:x', seq: 3 }])
-  t.same([...runtime.machines()].map(([address]) => address), ['link:a'])
+  t.same(
+    [...runtime.machines()].map(([address]) => address),
+    ['link:a'],
+  )
 })
 
 t.test('nothing is recorded while the log is read, and it is read once', async t => {
@@ -337,7 +354,14 @@ t.test('what one runtime wrote another recovers to equal machines', async t => {
   const clock = createManualClock({ endOfTick: 'microtask' })
   const open = () => {
     const host = createHost<F>({ machines: { link: echo }, fold: { evolve: () => {} }, broadcast: () => false })
-    return createRuntime<F>({ log: memoryLog<F>({ disk }), host, clock, perform: () => {}, fatal: error => t.fail(error), crashed: () => {} })
+    return createRuntime<F>({
+      log: memoryLog<F>({ disk }),
+      host,
+      clock,
+      perform: () => {},
+      fatal: error => t.fail(error),
+      crashed: () => {},
+    })
   }
   const first = open()
   for (const n of [1, 2, 3]) first.record(`link:${n}`, { type: 'said', n })

@@ -126,7 +126,12 @@ t.test('a message that does not fit, or has nobody to go to, is a dead letter wi
   t.equal(a.tell('4'), false)
   t.same(
     supervisor.deadLetters.list().map(({ address, message, reason }) => [address, message, reason]),
-    [['a', '2', 'full'], ['nobody', '3', 'unknown'], ['a', '1', 'stopped'], ['a', '4', 'stopped']],
+    [
+      ['a', '2', 'full'],
+      ['nobody', '3', 'unknown'],
+      ['a', '1', 'stopped'],
+      ['a', '4', 'stopped'],
+    ],
   )
   t.same(supervisor.deadLetters.counts(), { full: 1, unknown: 1, stopped: 2, crashed: 0 })
   spawn('nobody')
@@ -168,7 +173,12 @@ t.test('an actor that throws loses that message to the dead letters and goes on 
 
 t.test('a promise that rejects is a crash as well', async t => {
   const { clock, log, supervisor, spawn, states } = start()
-  spawn('a', { receive: async message => { await microtasks(); throw new Error(message) } })
+  spawn('a', {
+    receive: async message => {
+      await microtasks()
+      throw new Error(message)
+    },
+  })
   supervisor.tell('a', 'late')
   await microtasks()
   await microtasks()
@@ -235,9 +245,9 @@ t.test('a neighbour that has a message in hand finishes it before it restarts', 
 
 /** An actor that finishes its message when it is told how. */
 const held = () => {
-  const hands: PromiseWithResolvers<void>[] = []
+  const hands: ReturnType<typeof Promise.withResolvers<undefined>>[] = []
   const receive = (): Promise<void> => {
-    const hand = Promise.withResolvers<void>()
+    const hand = Promise.withResolvers<undefined>()
     hands.push(hand)
     return hand.promise
   }
@@ -270,7 +280,7 @@ t.test('a restart that waits for the message in hand is put off with the others'
   await crash('b')
   clock.advance(100)
   await crash('b')
-  hands[0]?.resolve()
+  hands[0]?.resolve(undefined)
   await microtasks()
   t.same(log, ['b restarted'])
   clock.advance(200)
@@ -479,7 +489,11 @@ t.test('a throw in stopped is reported and stops nothing else', async t => {
   })
   await supervisor.shutdown('SIGTERM')
   t.same(log, ['a stopped: SIGTERM'])
-  t.match(events, [{ type: 'actor.crashed', address: 'b' }, { type: 'actor.stopped', address: 'b' }, { type: 'actor.stopped', address: 'a' }])
+  t.match(events, [
+    { type: 'actor.crashed', address: 'b' },
+    { type: 'actor.stopped', address: 'b' },
+    { type: 'actor.stopped', address: 'a' },
+  ])
 })
 
 t.test('a group whose parent does not stand before it is refused', async t => {
@@ -497,45 +511,48 @@ t.test('a group whose parent does not stand before it is refused', async t => {
   )
 })
 
-t.test('whatever is told and whatever throws, each actor handles what it accepted in order, one at a time, and holds no more than its bound', async t => {
-  const message = fc.record({ to: fc.constantFrom('a', 'b', 'c'), kind: fc.constantFrom('sync', 'async', 'crash', 'late crash', 'wait') })
-  await fc.assert(
-    fc.asyncProperty(fc.array(message, { maxLength: 80 }), async messages => {
-      const { clock, supervisor, spawn } = start({ inner: { restarts: 1_000, strategy: 'one_for_all' } })
-      const accepted: Record<string, number[]> = { a: [], b: [], c: [] }
-      const handled: Record<string, number[]> = { a: [], b: [], c: [] }
-      for (const address of ['a', 'b', 'c']) {
-        let busy = false
-        spawn(address, {
-          mailbox: { messages: 5 },
-          receive: text => {
-            assert.equal(busy, false, 'two at a time')
-            const [n, kind] = text.split('|')
-            handled[address]?.push(Number(n))
-            if (kind === 'crash') throw new Error('crash')
-            if (kind === 'sync') return undefined
-            busy = true
-            return microtasks().then(() => {
-              busy = false
-              if (kind === 'late crash') throw new Error('late crash')
-            })
-          },
-        })
-      }
-      for (const [n, { to, kind }] of messages.entries()) {
-        if (kind === 'wait') {
-          clock.advance(100)
+t.test(
+  'whatever is told and whatever throws, each actor handles what it accepted in order, one at a time, and holds no more than its bound',
+  async t => {
+    const message = fc.record({ to: fc.constantFrom('a', 'b', 'c'), kind: fc.constantFrom('sync', 'async', 'crash', 'late crash', 'wait') })
+    await fc.assert(
+      fc.asyncProperty(fc.array(message, { maxLength: 80 }), async messages => {
+        const { clock, supervisor, spawn } = start({ inner: { restarts: 1_000, strategy: 'one_for_all' } })
+        const accepted: Record<string, number[]> = { a: [], b: [], c: [] }
+        const handled: Record<string, number[]> = { a: [], b: [], c: [] }
+        for (const address of ['a', 'b', 'c']) {
+          let busy = false
+          spawn(address, {
+            mailbox: { messages: 5 },
+            receive: text => {
+              assert.equal(busy, false, 'two at a time')
+              const [n, kind] = text.split('|')
+              handled[address]?.push(Number(n))
+              if (kind === 'crash') throw new Error('crash')
+              if (kind === 'sync') return undefined
+              busy = true
+              return microtasks().then(() => {
+                busy = false
+                if (kind === 'late crash') throw new Error('late crash')
+              })
+            },
+          })
+        }
+        for (const [n, { to, kind }] of messages.entries()) {
+          if (kind === 'wait') {
+            clock.advance(100)
+            await microtasks()
+          } else if (supervisor.tell(to, `${n}|${kind}`)) accepted[to]?.push(n)
+          for (const { waiting } of supervisor.actors()) assert.ok(waiting <= 5)
+        }
+        for (let turn = 0; turn < 40; turn += 1) {
+          clock.advance(1_000)
           await microtasks()
-        } else if (supervisor.tell(to, `${n}|${kind}`)) accepted[to]?.push(n)
-        for (const { waiting } of supervisor.actors()) assert.ok(waiting <= 5)
-      }
-      for (let turn = 0; turn < 40; turn += 1) {
-        clock.advance(1_000)
-        await microtasks()
-      }
-      assert.deepEqual(handled, accepted)
-    }),
-    { numRuns: 60 },
-  )
-  t.pass('for 60 runs')
-})
+        }
+        assert.deepEqual(handled, accepted)
+      }),
+      { numRuns: 60 },
+    )
+    t.pass('for 60 runs')
+  },
+)

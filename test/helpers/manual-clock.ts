@@ -55,7 +55,10 @@ export const createManualClock = (options: { readonly start?: number; readonly e
       const until = elapsed + ms
       for (;;) {
         // among equals the one that was armed first
-        const next = armed.reduce<(typeof armed)[number] | undefined>((best, timer) => (!best || timer.due < best.due ? timer : best), undefined)
+        const next = armed.reduce<(typeof armed)[number] | undefined>(
+          (best, timer) => (!best || timer.due < best.due ? timer : best),
+          undefined,
+        )
         if (!next || next.due > until) break
         armed = armed.filter(timer => timer !== next)
         pass(next.due - elapsed)

@@ -55,8 +55,22 @@ t.test('whoever lost the mesh asks again', async t => {
 t.test('a restart begins anew from every state, with the next introducer of the list', async t => {
   const givens: readonly (readonly [readonly Dated[], number, readonly unknown[]])[] = [
     [[[0, asked('a:1')]], 0, []],
-    [[[0, asked('a:1')], [1, failed]], 1, [disarm]],
-    [[[0, asked('a:1')], [1, joined]], 0, []],
+    [
+      [
+        [0, asked('a:1')],
+        [1, failed],
+      ],
+      1,
+      [disarm],
+    ],
+    [
+      [
+        [0, asked('a:1')],
+        [1, joined],
+      ],
+      0,
+      [],
+    ],
   ]
   for (const [given, next, effects] of givens) {
     const bootstrap = startBootstrap().given(...given)

@@ -7,7 +7,11 @@ type F = { readonly type: string; readonly why?: string }
 
 const start = () => {
   const effects: string[] = []
-  const host = createHost<F>({ machines: { transfer: clientTransferMachine }, fold: { evolve: () => {} }, broadcast: type => type === 'client.started' })
+  const host = createHost<F>({
+    machines: { transfer: clientTransferMachine },
+    fold: { evolve: () => {} },
+    broadcast: type => type === 'client.started',
+  })
   return {
     effects,
     host,
@@ -34,7 +38,10 @@ t.test('a failure abandons it with the reason', async t => {
   record({ type: 'incoming.offered' })
   t.same(
     record({ type: 'incoming.failed', why: 'stalled' }).map(({ effect, params }) => [effect, params]),
-    [['disarmStall', {}], ['abandonTransfer', { why: 'stalled' }]],
+    [
+      ['disarmStall', {}],
+      ['abandonTransfer', { why: 'stalled' }],
+    ],
   )
 })
 

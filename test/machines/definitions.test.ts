@@ -56,7 +56,10 @@ for (const { name, machine, effects } of definitions)
       if (key === 'type' && typeof value === 'string') text.push(value)
       return value
     })
-    t.same(effects.filter(effect => !text.includes(effect)), [])
+    t.same(
+      effects.filter(effect => !text.includes(effect)),
+      [],
+    )
   })
 
 t.test('the walk finds what it looks for', async t => {

@@ -45,7 +45,15 @@ t.test('a link that stands announces our users and remembers how it was made', a
 })
 
 t.test('a peer that dials us is linked in whatever state we are', async t => {
-  const givens: readonly (readonly Dated[])[] = [[], [[0, dialled]], [[0, dialled], [10, failed]], [[0, linked]]]
+  const givens: readonly (readonly Dated[])[] = [
+    [],
+    [[0, dialled]],
+    [
+      [0, dialled],
+      [10, failed],
+    ],
+    [[0, linked]],
+  ]
   for (const given of givens) {
     const link = startLink().given(...given)
     t.same(link.when(100, accepted), [disarm, announce])
@@ -110,7 +118,14 @@ t.test('a second dial that fails changes nothing while the link stands', async t
 })
 
 t.test('a restart rests the link from every state and redials within a second', async t => {
-  const givens: readonly (readonly Dated[])[] = [[[0, dialled]], [[0, linked]], [[0, dialled], [0, failed]]]
+  const givens: readonly (readonly Dated[])[] = [
+    [[0, dialled]],
+    [[0, linked]],
+    [
+      [0, dialled],
+      [0, failed],
+    ],
+  ]
   for (const given of givens) {
     const link = startLink().given(...given)
     t.same(link.when(1_000_000, restarted), [suspect, redial(1_000_250)])

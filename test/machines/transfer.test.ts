@@ -49,8 +49,21 @@ t.test('an empty file ends without a chunk', async t => {
 t.test('a failure is told to both ends from every state', async t => {
   const givens: readonly (readonly [readonly Dated[], boolean])[] = [
     [[[0, offered]], true],
-    [[[0, offered], [1, began]], false],
-    [[[0, offered], [1, began], [2, restarted]], true],
+    [
+      [
+        [0, offered],
+        [1, began],
+      ],
+      false,
+    ],
+    [
+      [
+        [0, offered],
+        [1, began],
+        [2, restarted],
+      ],
+      true,
+    ],
   ]
   for (const [given, armed] of givens) {
     const transfer = startTransfer().given(...given)
