@@ -40,8 +40,8 @@ const ok = await new Promise<boolean>(resolve => {
   parser.on('complete', ({ ok, bailout }: FinalResults) => resolve(ok && bailout === false))
   process.stdin.pipe(parser)
 })
-if (!ok && tally.failed === 0) {
-  process.stderr.write('failed: the run broke off before its end\n')
+if (tally.failed === 0 && (!ok || tally.passed === 0)) {
+  process.stderr.write(ok ? 'failed: no test ran\n' : 'failed: the run broke off before its end\n')
   tally.failed = 1
 }
 process.stdout.write(`${String(tally.passed)} ${String(tally.failed)}\n`)
