@@ -4,7 +4,7 @@ import t from 'tap'
 import { newId } from '../helpers/frame-client.ts'
 import type { FrameSocket, Heard } from '../helpers/frame-client.ts'
 import { processes, writeIdentity } from '../helpers/processes.ts'
-import { canonical, directContent, seal, signText, stockKey, unseal } from '../helpers/stock-crypto.ts'
+import { canonical, directContent, messageRef, seal, signText, stockKey, unseal } from '../helpers/stock-crypto.ts'
 import type { StockKey } from '../helpers/stock-crypto.ts'
 import { startStockServer } from '../helpers/stock-server.ts'
 
@@ -27,10 +27,19 @@ const home = await startStockServer({
         { type: 'CHALLENGE', from: home.id, to: frame.from, ts: Date.now(), payload: { nonce: randomBytes(32).toString('base64url') } },
       ],
       CHALLENGE: () => [
-        home.signed('PROOF', frame.from, { nonce: frame.payload.nonce, prover: home.id, verifier: frame.from, role: 'server' }),
+        home.signed('PROOF', frame.from, {
+          nonce: frame.payload.nonce,
+          prover: home.id,
+          verifier: frame.from,
+          role: 'server',
+          pubkey: homeKey.text,
+        }),
       ],
       PROOF: () => [home.signed('ACK', frame.from, { msg_ref: 'USER_HELLO' })],
       LIST_REQUEST: () => [home.signed('LIST_RESPONSE', frame.from, { users: [entry()], more: false })],
+      MSG_DIRECT: () => [
+        home.signed('ACK', frame.from, { msg_ref: messageRef(frame.from, frame.to, frame.ts, String(frame.payload.ciphertext)) }),
+      ],
       PUBKEY_REQUEST: () => [home.signed('PUBKEY_RESPONSE', frame.from, { user_id: friend.id, pubkey: friendKey.text, caps: [] })],
     }
     for (const answer of answers[frame.type]?.() ?? []) socket.send(answer)

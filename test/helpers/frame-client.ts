@@ -33,6 +33,8 @@ export interface FrameSocket {
   /** How many frames came; `since` of a later wait. */
   mark(): number
   readonly closed: Promise<Closed>
+  /** The ERROR that answers what was sent, or undefined when the socket is closed without one. */
+  refusal(): Promise<Heard | undefined>
   readonly isClosed: () => boolean
   close(): Promise<Closed>
   readonly webSocket: WebSocket
@@ -89,6 +91,11 @@ export const frameSocket = (webSocket: WebSocket, label: string): FrameSocket =>
         ? inbox.waitFor(frame => frame.type === match, { what: `${label}: ${match}`, ...options })
         : inbox.waitFor(match, { what: `${label}: a frame`, ...options }),
     closed,
+    refusal: () =>
+      Promise.race([
+        inbox.waitFor(frame => frame.type === 'ERROR', { what: `${label}: a refusal` }).catch(() => undefined),
+        closed.then(() => inbox.items.find(frame => frame.type === 'ERROR')),
+      ]),
     isClosed: () => gone,
     close: () => {
       webSocket.close(1000)

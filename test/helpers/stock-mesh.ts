@@ -21,11 +21,15 @@ export interface StockMesh {
   readonly evilAtHome: () => FrameSocket
   readonly evilAtAway: () => FrameSocket
   /** Says it on both links, as a stock server does: whose link is up is believed on that link only. */
+  /** The next sequence of evil's presence: it orders its events as our own servers do, so that none is refused as old. */
+  readonly evilSeq: () => readonly [number, number]
+  /** An honest advertisement by evil of a user of its own. */
+  readonly evilAdvertises: (user: string, name?: string) => string
   readonly evilTells: (text: string) => void
   readonly readmitEvil: () => Promise<void>
   /** An admitted server that listens. */
   readonly witness: StockServer
-  readonly witnessAtHome: FrameSocket
+  readonly witnessTells: (text: string) => void
   /** Stock users: alice and mallory at home, bob away. */
   readonly alice: FrameUser
   readonly bob: FrameUser
@@ -70,6 +74,7 @@ export const startStockMesh = async (t: Test): Promise<StockMesh> => {
   let evilAtHome = await admit(evil)
   let evilAtAway = await evil.link(away.url)
   const witnessAtHome = await admit(witness)
+  const witnessAtAway = await witness.link(away.url)
 
   const alice = await attachFrameUser({ url: home.url, key: keyOf(4), name: 'alice' })
   const bob = await attachFrameUser({ url: away.url, key: keyOf(5), name: 'bob' })
@@ -82,6 +87,15 @@ export const startStockMesh = async (t: Test): Promise<StockMesh> => {
   await alice.socket.waitFor(isAbout('USER_ADVERTISE', bob.id))
 
   let barriers = 0
+  let events = 0
+  const evilSeq = (): readonly [number, number] => {
+    events += 1
+    return [1, events]
+  }
+  const evilAdvertises = (user: string, name = 'honest'): string => {
+    const meta = { pubkey: keyOf(7).text, display_name: name, extras: { seq: evilSeq() } }
+    return evil.signed('USER_ADVERTISE', '*', { user_id: user, server_id: evil.id, meta })
+  }
   const evilTells = (text: string): void => {
     evilAtHome.send(text)
     evilAtAway.send(text)
@@ -96,13 +110,18 @@ export const startStockMesh = async (t: Test): Promise<StockMesh> => {
     evil,
     evilAtHome: () => evilAtHome,
     evilAtAway: () => evilAtAway,
+    evilSeq,
+    evilAdvertises,
     evilTells,
     readmitEvil: async () => {
       evilAtHome = await admit(evil)
       evilAtAway = await evil.link(away.url)
     },
     witness,
-    witnessAtHome,
+    witnessTells: text => {
+      witnessAtHome.send(text)
+      witnessAtAway.send(text)
+    },
     alice,
     bob,
     mallory,
@@ -116,13 +135,12 @@ export const startStockMesh = async (t: Test): Promise<StockMesh> => {
     },
     gossipBarrier: async () => {
       const user = newId()
-      const meta = { pubkey: keyOf(7).text, display_name: 'barrier' }
-      evilTells(evil.signed('USER_ADVERTISE', '*', { user_id: user, server_id: evil.id, meta }))
+      evilTells(evilAdvertises(user, 'barrier'))
       await witness.waitFor(isAbout('USER_ADVERTISE', user), { what: 'the gossip barrier at the witness' })
       for (const seer of [alice, bob]) {
         await seer.socket.waitFor(isAbout('USER_ADVERTISE', user), { what: `the gossip barrier at ${seer.name}` })
       }
-      evilTells(evil.signed('USER_REMOVE', '*', { user_id: user, server_id: evil.id }))
+      evilTells(evil.signed('USER_REMOVE', '*', { user_id: user, server_id: evil.id, seq: evilSeq() }))
       for (const seer of [alice, bob]) await seer.socket.waitFor(isAbout('USER_REMOVE', user), { what: `the removal at ${seer.name}` })
     },
     homeOf,
