@@ -88,6 +88,10 @@ const serve = async (options: ServeOptions): Promise<void> => {
     end = resolve
   })
   const write = createLogger(config.log_level, { events: options.json !== true })
+  // a bug somewhere must not take the users' server away: what counts is in the log, and effects are independent of each other
+  process.on('unhandledRejection', error => {
+    write('error', 'a bug: a rejection that nobody handles', { error: error instanceof Error ? error.stack : String(error) })
+  })
   const node = await startNode({
     config,
     ports: { clock, random, crypto, network: nodeNetwork() },

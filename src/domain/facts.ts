@@ -40,6 +40,8 @@ export type LinkFact =
     }
   | { readonly type: 'link.silent'; readonly server: ServerId }
   | { readonly type: 'link.closed'; readonly server: ServerId; readonly why: string }
+  /** The server was forgotten, and the link with it. */
+  | { readonly type: 'link.forgotten'; readonly server: ServerId }
 
 /** One user attached here. Stream `session:<user_id>`. */
 export type SessionFact =

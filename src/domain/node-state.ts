@@ -56,6 +56,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'link.linked':
     case 'link.silent':
     case 'link.closed':
+    case 'link.forgotten':
       evolveMembership(state.membership, fact)
       return
     case 'session.attached':

@@ -89,6 +89,7 @@ export const linkMachine = link.createMachine({
     'node.started': { target: '.resting', actions: [startAfresh, markSuspect, armRedial] },
     // accepted in any state: a peer may dial us while we rest, dial or think ourselves linked (it restarted before we noticed)
     'link.linked': { target: '.linked', actions: noteLink },
+    'link.forgotten': '.forgotten',
   },
   states: {
     resting: { on: { 'link.dialled': 'dialling' } },
@@ -106,5 +107,6 @@ export const linkMachine = link.createMachine({
         'link.silent': { target: 'resting', actions: [countFailure, closeSockets, markSuspect, armRedial] },
       },
     },
+    forgotten: { type: 'final', entry: [disarmRedial, closeSockets] },
   },
 })

@@ -13,9 +13,10 @@ export const bootstrapSchema = z.object({
 export type Introducer = z.infer<typeof bootstrapSchema>['bootstrap_servers'][number]
 
 const limits = z.strictObject({
-  /** Sockets in all, in their hello, and from one address. */
+  /** Sockets in all, in their hello (in all and from one address), and from one address. */
   sockets: z.int().positive().default(10_000),
-  hellos: z.int().positive().default(256),
+  hellos: z.int().positive().default(1_024),
+  hellosPerAddress: z.int().positive().default(128),
   socketsPerAddress: z.int().positive().default(1_000),
   sessions: z.int().positive().default(5_000),
   servers: z.int().positive().default(1_000),
@@ -35,8 +36,9 @@ const limits = z.strictObject({
   seen: z.int().positive().default(10_000),
   /** New members that one introducer may bring in an hour. */
   newServersPerHour: z.int().positive().default(100),
-  hellosPerAddress: rate.default({ burst: 400, perSecond: 20 }),
-  userFrames: rate.default({ burst: 400, perSecond: 200 }),
+  /** Joins that this server answers as an introducer; each costs two signatures. */
+  joins: rate.default({ burst: 100, perSecond: 2 }),
+  userFrames: rate.default({ burst: 400, perSecond: 150 }),
   serverFrames: rate.default({ burst: 5_000, perSecond: 2_500 }),
   refusals: rate.default({ burst: 20, perSecond: 1 }),
 })

@@ -68,8 +68,8 @@ const HELLO_MAILBOX = 16
 
 export const createConnections = (node: Node): Connections => {
   const all = new Map<number, Connection>()
-  /** Those whose handshake is not over. */
-  const hellos = new Set<number>()
+  /** Those whose handshake is not over, with their address: whoever never speaks must not keep others out. */
+  const hellos = new Map<number, string>()
   const perAddress = new Map<string, number>()
   let nextId = 1
 
@@ -119,7 +119,7 @@ export const createConnections = (node: Node): Connections => {
       },
     }
     all.set(id, connection)
-    hellos.add(id)
+    hellos.set(id, remote)
     perAddress.set(remote, (perAddress.get(remote) ?? 0) + 1)
     const handshake: Handshake = createHandshake(node, connection, expected)
     const helloTimer = node.ports.clock.after(node.config.timing.helloMs, () => {
@@ -207,7 +207,13 @@ export const createConnections = (node: Node): Connections => {
     accept(socket) {
       const { limits } = node.config
       const host = socket.remote.host
-      if (all.size >= limits.sockets || hellos.size >= limits.hellos || (perAddress.get(host) ?? 0) >= limits.socketsPerAddress) {
+      const hellosFrom = hellos.values().reduce((count, address) => count + Number(address === host), 0)
+      if (
+        all.size >= limits.sockets ||
+        hellos.size >= limits.hellos ||
+        hellosFrom >= limits.hellosPerAddress ||
+        (perAddress.get(host) ?? 0) >= limits.socketsPerAddress
+      ) {
         node.count('refused', 'too_many_sockets')
         return undefined
       }

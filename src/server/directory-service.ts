@@ -2,11 +2,12 @@
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
 import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
 import { encodeFrame, type Frame } from '../protocol/envelope.ts'
+import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import { displayName } from '../protocol/meta.ts'
 import type { Connection, UserPeer } from './connection.ts'
 import type { Node } from './node.ts'
-import { signedEvent } from './signed-event.ts'
+import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 
 export interface DirectoryService {
   /** Answers in the form of the name that the request came under, in parts. */
@@ -20,6 +21,8 @@ export interface DirectoryService {
 const MAX_INTRODUCED = 200
 
 export const createDirectoryService = (node: Node): DirectoryService => {
+  /** What stock users are told of somebody: signed once while it stays the same, or each attaching would cost as many signatures as there are users. */
+  const introductions = new Map<string, SignedEvent>()
   const answer = (connection: Connection, to: string, ts: number, { type, payload }: Answer): void => {
     const event = signedEvent(node.signer, payload, 'message')
     const text = event.signature().then(sig => encodeFrame({ type, from: node.self.id, to, ts, payloadText: event.payloadText, sig }))
@@ -74,12 +77,26 @@ export const createDirectoryService = (node: Node): DirectoryService => {
       answer(connection, peer.id, node.nextTs(), pubkeyAnswer(frame.alias, known, frame.payload.req_id))
     },
     introduce(connection, peer) {
-      for (const { user_id, server_id, display_name } of everybody().slice(0, MAX_INTRODUCED)) {
-        const pinned = node.state.directory.pins.get(user_id as UserPeer['id'])
-        if (user_id === peer.id || pinned === undefined) continue
-        const meta = { display_name, pubkey: pinned.pubkey, ...(pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }) }
-        answer(connection, peer.id, node.nextTs(), { type: 'USER_ADVERTISE', payload: { user_id, server_id: server_id, meta } })
+      const told = everybody()
+        .filter(user => user.user_id !== peer.id)
+        .slice(0, MAX_INTRODUCED)
+      const current = new Map<string, SignedEvent>()
+      for (const { user_id, server_id, display_name } of told) {
+        const pinned = node.state.directory.pins.get(user_id as UserId)
+        if (pinned === undefined) continue
+        const enc = pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }
+        const payload = { user_id, server_id, meta: { display_name, pubkey: pinned.pubkey, ...enc } }
+        const name = JSON.stringify(payload)
+        const event = introductions.get(name) ?? signedEvent(node.signer, payload, 'presence')
+        current.set(name, event)
+        const text = frameText(event, { type: 'USER_ADVERTISE', from: node.self.id, to: peer.id, ts: node.nextTs() })
+        node.runtime.release(() => {
+          connection.channel.send('traffic', text)
+        })
       }
+      // only what is still so is worth keeping
+      introductions.clear()
+      for (const [name, event] of current) introductions.set(name, event)
     },
   }
 }

@@ -89,7 +89,12 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
       stockTimer = node.ports.clock.after(node.config.timing.stockMs, () => {
         const member = expected === undefined ? undefined : node.state.membership.servers.get(expected)
         if (member === undefined || member.proven || claimed !== undefined) return
-        void node.keys.import(member.pubkey).then(key => done(stockPeer(member.id, key)))
+        node.keys
+          .import(member.pubkey)
+          .then(key => done(stockPeer(member.id, key)))
+          .catch((error: unknown) => {
+            connection.close(1002, error instanceof Error ? error.message : String(error))
+          })
       })
     },
     async receive(frame) {

@@ -42,6 +42,7 @@ const HOUR_S = 3_600
 
 export const createIntroducer = (node: Node): Introducer => {
   const welcomed = new Map<ServerId, Vouched & { readonly at: number }>()
+  const joins = createBucket(node.ports.clock, node.config.limits.joins)
   const budgets = new Map<string, Bucket>()
   let announced: { readonly vouchers: number; readonly event: SignedEvent } | undefined
 
@@ -88,6 +89,7 @@ export const createIntroducer = (node: Node): Introducer => {
     async welcome(connection, frame) {
       const { payload } = frame
       if (!node.config.introduce) throw new ProtocolError('UNKNOWN_TYPE', 'no_introducer', 'This server is no introducer.')
+      if (!joins.take()) throw new ProtocolError('TIMEOUT', 'too_many_joins', 'Too many servers join at once: try again in a minute.')
       const key = await node.keys.import(payload.pubkey)
       if (frame.sig !== undefined) await verifyBy(node, frame, key)
       else if (payload.caps?.includes('proof') === true) throw new ProtocolError('INVALID_SIG', 'unsigned')

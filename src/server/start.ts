@@ -134,9 +134,10 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     groups: {
       node: { strategy: 'one_for_all', restarts: 3, withinMs: 60_000, backoff },
       connections: { parent: 'node', strategy: 'one_for_one', restarts: 100, withinMs: 10_000, backoff },
-      links: { parent: 'node', strategy: 'one_for_one', restarts: 20, withinMs: 60_000, backoff },
-      sessions: { parent: 'node', strategy: 'one_for_one', restarts: 50, withinMs: 60_000, backoff },
-      transfers: { parent: 'node', strategy: 'one_for_one', restarts: 50, withinMs: 60_000, backoff },
+      // a bug that one peer or user can trigger ends their socket each time; it must not add up to the end of the node
+      links: { parent: 'node', strategy: 'one_for_one', restarts: 1_000, withinMs: 60_000, backoff },
+      sessions: { parent: 'node', strategy: 'one_for_one', restarts: 10_000, withinMs: 60_000, backoff },
+      transfers: { parent: 'node', strategy: 'one_for_one', restarts: 10_000, withinMs: 60_000, backoff },
     },
     deadLetters: 1_000,
     stopMs: 2_000,
@@ -238,6 +239,7 @@ const pruneNewcomers = (node: Node): void => {
     const link = node.runtime.machine(`link:${member.id}`)
     const failing = link?.context['failingSince']
     if (member.linked || member.vouchedBy === 'operator' || typeof failing !== 'number' || failing > before) continue
+    node.runtime.record(`link:${member.id}`, { type: 'link.forgotten', server: member.id })
     node.runtime.record(`server:${member.id}`, { type: 'server.forgotten', server: member.id })
     node.links.forget(member.id)
     node.seen.forget(member.id)
