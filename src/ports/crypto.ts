@@ -3,9 +3,15 @@ import type { PublicKeyText } from '../protocol/ids.ts'
 
 declare const key: unique symbol
 /** An imported public key: 4096 bits, e = 65537, checked when it was imported. Opaque; belongs to the port that made it. */
-export interface PublicKey { readonly [key]: 'public'; readonly text: PublicKeyText }
+export interface PublicKey {
+  readonly [key]: 'public'
+  readonly text: PublicKeyText
+}
 /** An imported private key; never printed, never serialised but by the key file. */
-export interface PrivateKey { readonly [key]: 'private'; readonly publicKey: PublicKey }
+export interface PrivateKey {
+  readonly [key]: 'private'
+  readonly publicKey: PublicKey
+}
 
 export interface Crypto {
   /** SHA-256 (FIPS 180-4), synchronous because folds and digests need it. 32 bytes. */

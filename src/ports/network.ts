@@ -32,7 +32,11 @@ export interface Listener {
 
 export interface Network {
   /** Opens a socket to `ws://` or `wss://`; rejects with a `NetworkError` when it cannot within `timeoutMs`. */
-  dial(url: string, options: { readonly timeoutMs: number; readonly maxBytes: number }, handler: (socket: Socket) => SocketHandler): Promise<Socket>
+  dial(
+    url: string,
+    options: { readonly timeoutMs: number; readonly maxBytes: number },
+    handler: (socket: Socket) => SocketHandler,
+  ): Promise<Socket>
   /** Listens; rejects with a `NetworkError` whose code is the system's (`EADDRINUSE`, …). `accept` may refuse by answering `undefined`. */
   listen(
     options: { readonly host: string; readonly port: number; readonly maxBytes: number; readonly maxSockets: number },
