@@ -37,30 +37,31 @@ export const createChatSession = ({ client, help, quit, problem, progress }: Cha
   const running = new Set<Promise<void>>()
   let failed = 0
 
-  const handlers: Readonly<Record<ChatCommand, (values: readonly string[], ref: { readonly ref?: string }) => Promise<boolean> | boolean>> = {
-    list: (_, ref) => client.list(ref),
-    tell: ([name = '', text = ''], ref) => client.tell(name, text, ref),
-    all: ([text = ''], ref) => client.all(text, ref),
-    file: async ([name = '', path = ''], ref) => {
-      const report = (sent: number, size: number): void => {
-        progress(path, { sent, size })
-      }
-      try {
-        return await client.sendFile(name, expanded(path), { ...ref, progress: report })
-      } finally {
-        progress(path, undefined)
-      }
-    },
-    trust: ([name], ref) => client.trust(name, ref),
-    help: () => {
-      help()
-      return true
-    },
-    quit: () => {
-      quit()
-      return true
-    },
-  }
+  const handlers: Readonly<Record<ChatCommand, (values: readonly string[], ref: { readonly ref?: string }) => Promise<boolean> | boolean>> =
+    {
+      list: (_, ref) => client.list(ref),
+      tell: ([name = '', text = ''], ref) => client.tell(name, text, ref),
+      all: ([text = ''], ref) => client.all(text, ref),
+      file: async ([name = '', path = ''], ref) => {
+        const report = (sent: number, size: number): void => {
+          progress(path, { sent, size })
+        }
+        try {
+          return await client.sendFile(name, expanded(path), { ...ref, progress: report })
+        } finally {
+          progress(path, undefined)
+        }
+      },
+      trust: ([name], ref) => client.trust(name, ref),
+      help: () => {
+        help()
+        return true
+      },
+      quit: () => {
+        quit()
+        return true
+      },
+    }
 
   const run = async ({ command, values, ref }: ParsedLine): Promise<void> => {
     try {

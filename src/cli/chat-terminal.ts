@@ -27,7 +27,11 @@ export interface ChatTerminalOptions {
 /** The newest line first, as readline wants it; none when there is no such file yet. */
 const readHistory = (file: string): string[] => {
   try {
-    return readFileSync(file, 'utf8').split('\n').filter(line => line !== '').slice(-maxHistory).reverse()
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .filter(line => line !== '')
+      .slice(-maxHistory)
+      .reverse()
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error
@@ -56,7 +60,14 @@ export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal =
     if (closed) return
     closed = true
     editor.close()
-    writeFileSync(historyFile, [...history].reverse().map(line => `${line}\n`).join(''), { mode: 0o600 })
+    writeFileSync(
+      historyFile,
+      [...history]
+        .reverse()
+        .map(line => `${line}\n`)
+        .join(''),
+      { mode: 0o600 },
+    )
   }
   editor.on('line', line => {
     options.line(line)

@@ -46,7 +46,9 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
       return quiet ? nothing : say(styled(presenceStyles[event.state] ?? 'dim', `${event.name} is ${event.state}`))
     case 'sent': {
       const to = event.to === 'public' ? 'everybody' : nameOf(event.to)
-      return event.status === 'failed' ? complain(styled('red', `Not sent to ${to}: ${event.why ?? ''}`)) : say(styled('dim', `sent to ${to}`))
+      return event.status === 'failed'
+        ? complain(styled('red', `Not sent to ${to}: ${event.why ?? ''}`))
+        : say(styled('dim', `sent to ${to}`))
     }
     case 'message': {
       const doubt = event.verified ? '' : `${styled('yellow', '[not verified]')} `
@@ -75,7 +77,9 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
       return complain(
         styled(
           ['bold', 'red'],
-          event.kind === 'user_key' ? `ALARM: the key of ${event.name} (${event.user_id}) has changed.` : `ALARM: another server or key answers at this address: ${event.user_id}.`,
+          event.kind === 'user_key'
+            ? `ALARM: the key of ${event.name} (${event.user_id}) has changed.`
+            : `ALARM: another server or key answers at this address: ${event.user_id}.`,
         ),
         `  New fingerprint: ${event.fingerprint}`,
         event.kind === 'user_key'
@@ -83,7 +87,12 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
           : '  We do not attach to it. If you know why it changed, type /trust.',
       )
     case 'trusted':
-      return say(styled('green', event.kind === 'user_key' ? `The new key of ${event.name} is trusted now.` : 'The new key of the server is trusted now.'))
+      return say(
+        styled(
+          'green',
+          event.kind === 'user_key' ? `The new key of ${event.name} is trusted now.` : 'The new key of the server is trusted now.',
+        ),
+      )
     case 'error':
       return complain(styled('red', event.detail))
   }

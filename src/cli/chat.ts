@@ -1,7 +1,6 @@
 /** `socp chat`: a terminal client for people, and for scripts by lines in and JSON out. */
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { createClient, type Client } from '../client/client.ts'
 import type { ClientEvent } from '../client/events.ts'
@@ -17,12 +16,12 @@ import { openSqliteLog } from '../store/sqlite-log.ts'
 import { helpLines } from './chat-lines.ts'
 import { createChatSession } from './chat-session.ts'
 import { createChatTerminal, type ChatTerminal } from './chat-terminal.ts'
-import { onlineLine, wordsFor } from './chat-words.ts'
+import { humanVoice, jsonVoice } from './chat-voice.ts'
 import { chatDirectory, ensuredDirectory, filesIn } from './data-directory.ts'
 import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { withExamples } from './options.ts'
-import { jsonLine, printLine, styled, tell } from './output.ts'
+import { tell } from './output.ts'
 import { readPassphrase } from './passphrase.ts'
 
 interface ChatOptions {
@@ -48,71 +47,7 @@ const serverUrl = (text: string): string => {
   return url.href.replace(/\/$/, '')
 }
 
-/** Where the client's words go: JSON lines, a terminal, or plain lines. */
-interface Voice {
-  event(event: ClientEvent): void
-  lines(lines: readonly string[]): void
-  progress(path: string, done: { readonly sent: number; readonly size: number } | undefined): void
-}
-
-const jsonVoice = (): Voice => ({
-  event: event => void printLine(jsonLine(event)),
-  // help is for people: it must not stand between lines that a program reads
-  lines: lines => {
-    lines.forEach(tell)
-  },
-  progress: () => {},
-})
-
-/** Words for people; `terminal` is undefined where nobody types. */
-const humanVoice = (terminal: () => ChatTerminal | undefined, client: () => Client | undefined): Voice => {
-  let listed = false
-  let bar: SingleBar | undefined
-  const nameOf = (id: string): string => client()?.users().find(user => user.user_id === id)?.name ?? id
-  const say = (lines: readonly string[], problem: boolean): void => {
-    const shown = terminal()
-    if (shown !== undefined) shown.print(lines)
-    else if (problem) lines.forEach(tell)
-    else for (const line of lines) void printLine(line)
-  }
-  return {
-    event: event => {
-      const { lines, problem } = wordsFor(event, nameOf, !listed)
-      say(lines, problem)
-      // who is here already is told by one line, not by one each
-      if (event.event === 'ready')
-        void client()
-          ?.listed()
-          .then(() => {
-            listed = true
-            say([styled('dim', onlineLine(client()?.users().filter(user => user.user_id !== event.user_id) ?? []))], false)
-          })
-    },
-    lines: lines => {
-      say(lines, false)
-    },
-    progress: (path, done) => {
-      const shown = terminal()
-      if (shown !== undefined) {
-        shown.status(done === undefined ? '' : `${path.split(/[/\\]/).at(-1) ?? path} ${Math.floor((100 * done.sent) / Math.max(1, done.size))} %`)
-        return
-      }
-      if (!process.stderr.isTTY) return
-      if (done === undefined) {
-        bar?.stop()
-        bar = undefined
-        return
-      }
-      if (bar === undefined) {
-        bar = new SingleBar({ stream: process.stderr, format: '{bar} {percentage} % of {total} bytes', hideCursor: true, clearOnComplete: true })
-        bar.start(done.size, 0)
-      }
-      bar.update(done.sent)
-    },
-  }
-}
-
-const once = <E extends ClientEvent['event']>(client: Client, event: E): Promise<void> =>
+const once = (client: Client, event: ClientEvent['event']): Promise<void> =>
   new Promise(resolve => {
     const subscription = client.events$.subscribe(seen => {
       if (seen.event !== event) return
@@ -141,8 +76,6 @@ const chat = async (options: ChatOptions): Promise<void> => {
   })
   const interactive = process.stdin.isTTY && process.stdout.isTTY && options.json !== true
   let terminal: ChatTerminal | undefined
-  let opened: Client | undefined
-  const voice = options.json === true ? jsonVoice() : humanVoice(() => terminal, () => opened)
 
   let end: (code: ExitCode) => void = () => {}
   const ended = new Promise<ExitCode>(resolve => {
@@ -160,7 +93,7 @@ const chat = async (options: ChatOptions): Promise<void> => {
       end(exitCodes.failed)
     },
   })
-  opened = client
+  const voice = options.json === true ? jsonVoice() : humanVoice(client, () => terminal)
   let lastError = ''
   client.events$.subscribe(event => {
     if (event.event === 'error') lastError = event.detail
@@ -181,7 +114,7 @@ const chat = async (options: ChatOptions): Promise<void> => {
     if (finishing) return
     finishing = true
     // the line that asked to quit is itself a command that is running
-    setImmediate(() => void finish())
+    clock.endOfTick(() => void finish())
   }
   const session = createChatSession({
     client,

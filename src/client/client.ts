@@ -5,25 +5,25 @@ import type { Ports } from '../ports/ports.ts'
 import { fromBase64Url } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
+import { createCalls, type Calls } from './calls.ts'
 import { createConnection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
-import type { ClientEvent, ListedUser } from './events.ts'
-import { decideServer, decideServerTrust, decideTrust, type ClientFact, type ServerPin } from './facts.ts'
+import type { ClientEvent } from './events.ts'
+import { decideServer, type ClientFact, type ServerPin } from './facts.ts'
 import type { FileStore } from './file-store.ts'
 import type { Attachment } from './handshake.ts'
 import { openJournal } from './journal.ts'
 import { createKeyBook } from './key-book.ts'
 import { createListing } from './listing.ts'
-import { byName, resolveName, type Resolution } from './names.ts'
 import { createOutbox } from './outbox.ts'
 import { createReading } from './reading.ts'
-import { createRoster, type Member } from './roster.ts'
+import { createRoster } from './roster.ts'
 import { cleanLine, cleanName, nameProblem } from './sanitise.ts'
 import { createReceiving } from './transfers/receiving.ts'
-import { createSending, type Progress } from './transfers/sending.ts'
+import { createSending } from './transfers/sending.ts'
 import { createStalls } from './transfers/stalls.ts'
 import { createWire } from './wire.ts'
-import { createWriting, offlineWhy, type Outcome } from './writing.ts'
+import { createWriting } from './writing.ts'
 
 export interface ClientOptions {
   readonly ports: Ports
@@ -41,12 +41,7 @@ export interface ClientOptions {
   readonly fatal: (error: Error) => void
 }
 
-/** `ref` comes back in the events that answer a call. */
-export interface CallOptions {
-  readonly ref?: string
-}
-
-export interface Client {
+export interface Client extends Calls {
   /** Everything that happens; hot: subscribe before `connect`. */
   readonly events$: Observable<ClientEvent>
   /** Dials, and keeps the connection from then on. `ready` tells when it stands. */
@@ -54,19 +49,6 @@ export interface Client {
   readonly attached: boolean
   /** Resolves when it is known who is online: right away, but for the moments after `ready` and `resumed`. */
   listed(): Promise<void>
-  /** Asks the server who is online; answered by `users`. False when there is no connection. */
-  list(options?: CallOptions): Promise<boolean>
-  /** Sends to one person by name or id; answered by one `sent`, or by `error` when the name means nobody or several. True when sent. */
-  tell(to: string, text: string, options?: CallOptions): Promise<boolean>
-  /** Sends to everybody online; answered by one `sent` with `to` = `public`. */
-  all(text: string, options?: CallOptions): Promise<boolean>
-  /** Sends a file; answered like `tell`. */
-  sendFile(to: string, path: string, options?: CallOptions & { readonly progress?: Progress }): Promise<boolean>
-  /** Takes the changed keys of a person for theirs, or without a name the changed key of the server. Answered by `trusted` or `error`. */
-  trust(name: string | undefined, options?: CallOptions): boolean
-  /** Who is online, sorted by name. */
-  users(): readonly ListedUser[]
-  resolve(name: string): Resolution<Member>
   /** Leaves at once, and resolves when everything is recorded and the socket closed. */
   close(): Promise<void>
 }
@@ -177,7 +159,13 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     url,
     userId,
     wire,
-    hello: { client: 'socp-node', pubkey: privateKey.publicKey.text, enc_pubkey: privateKey.publicKey.text, meta: { display_name: name }, caps },
+    hello: {
+      client: 'socp-node',
+      pubkey: privateKey.publicKey.text,
+      enc_pubkey: privateKey.publicKey.text,
+      meta: { display_name: name },
+      caps,
+    },
     pin: () => journal.state.servers.get(url)?.pin,
     accept,
     attached,
@@ -195,32 +183,19 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const writing = createWriting({ ...shared, ...sockets })
   const sendFile = createSending({ ...shared, ...sockets })
 
-  const others = (): readonly Member[] => [...roster.members.values()].filter(member => member.id !== userId)
-  const fail = (code: string, detail: string, ref: string | undefined): false => {
-    emit({ event: 'error', code, detail, ...(ref !== undefined && { ref }) })
-    return false
-  }
-  const find = (typed: string, ref: string | undefined): Member | undefined => {
-    const resolution = resolveName(typed, others())
-    if ('found' in resolution) return resolution.found
-    if ('unknown' in resolution) {
-      const self = 'found' in resolveName(typed, [{ id: userId, name }])
-      if (self) fail('USER_NOT_FOUND', `${name} is you.`, ref)
-      else fail('USER_NOT_FOUND', `Nobody online is called "${cleanLine(typed, 80)}". /list shows who is.`, ref)
-      return undefined
-    }
-    const listed = resolution.ambiguous.slice(0, 10).map(person => `${person.id} (on ${person.server})`)
-    const more = resolution.ambiguous.length > 10 ? ` and ${resolution.ambiguous.length - 10} more` : ''
-    fail('AMBIGUOUS_NAME', `${resolution.ambiguous.length} people are called "${cleanLine(typed, 80)}"; use the id: ${listed.join(', ')}${more}.`, ref)
-    return undefined
-  }
-  const settled = (to: string, { id, why }: Outcome, ref: string | undefined): boolean => {
-    const status = why === undefined ? 'sent' : 'failed'
-    emit({ event: 'sent', id, ref: ref ?? null, to, status, ...(why !== undefined && { why }) })
-    return why === undefined
-  }
-  const users = (): readonly ListedUser[] =>
-    [...roster.members.values()].sort(byName).map(({ id, name: called, server, presence }) => ({ user_id: id, name: called, server_id: server, presence }))
+  const calls = createCalls({
+    userId,
+    name,
+    url,
+    journal,
+    roster,
+    listing,
+    writing,
+    sendFile,
+    emit,
+    attached: sockets.attachment,
+    retry: connection.retry,
+  })
 
   return {
     events$: events.asObservable(),
@@ -233,59 +208,13 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     listed: async () => {
       await listing.settled()
     },
-    list: async ({ ref } = {}) => {
-      if (connection.attachment === undefined) return fail('OFFLINE', offlineWhy, ref)
-      // a stock server without a list still tells who comes and goes
-      await listing.refresh()
-      emit({ event: 'users', users: users(), ...(ref !== undefined && { ref }) })
-      return true
-    },
-    tell: async (to, text, { ref } = {}) => {
-      await listing.settled()
-      const member = find(to, ref)
-      return member === undefined ? false : settled(member.id, await writing.direct(member.id, text), ref)
-    },
-    all: async (text, { ref } = {}) => {
-      await listing.settled()
-      const members = others().map(member => member.id)
-      return settled('public', await writing.toAll(members, text), ref)
-    },
-    sendFile: async (to, path, { ref, progress = () => {} } = {}) => {
-      await listing.settled()
-      const member = find(to, ref)
-      if (member === undefined) return false
-      const outcome = await sendFile(member.id, path, progress)
-      return outcome.unreadable === true ? fail('FILE_UNREADABLE', outcome.why ?? '', ref) : settled(member.id, outcome, ref)
-    },
-    trust: (typed, { ref } = {}) => {
-      const refs = ref === undefined ? {} : { ref }
-      if (typed === undefined) {
-        const changed = journal.state.servers.get(url)?.changed
-        if (changed === undefined) return fail('NOTHING_TO_TRUST', 'The key of the server has not changed.', ref)
-        record(`server:${changed.server}`, decideServerTrust(journal.state, url))
-        journal.release(() => {
-          emit({ event: 'trusted', kind: 'server_key', user_id: changed.server, name: changed.server, ...refs })
-          connection.retry()
-        })
-        return true
-      }
-      const id = journal.state.users.has(typed as UserId) ? (typed as UserId) : find(typed, ref)?.id
-      if (id === undefined) return false
-      const facts = decideTrust(journal.state, id)
-      if (facts.length === 0) return fail('NOTHING_TO_TRUST', `The key of ${nameOf(id)} has not changed.`, ref)
-      record(`user:${id}`, facts)
-      journal.release(() => {
-        emit({ event: 'trusted', kind: 'user_key', user_id: id, name: nameOf(id), ...refs })
-      })
-      return true
-    },
-    users,
-    resolve: typed => resolveName(typed, others()),
+    ...calls,
     close: async () => {
       if (closing) return
       closing = true
       const reached = connection.attachment
-      const goodbye = reached === undefined ? undefined : await wire.signed({ type: 'CTRL_CLOSE', to: reached.server || '*', payload: {} }, 'control')
+      const goodbye =
+        reached === undefined ? undefined : await wire.signed({ type: 'CTRL_CLOSE', to: reached.server || '*', payload: {} }, 'control')
       await connection.close(goodbye)
       stalls.failAll('The program was stopped.')
       outbox.lost('The program was stopped.')

@@ -142,12 +142,15 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     } else {
       // some stock servers close on a challenge, which they do not know; one that proved itself before never gets away with that
       if (confused && options.pin() === undefined) plainly = true
-      if (!explained) tell('REFUSED', `The server at ${url} closed the connection before we were attached${reason === '' ? '' : `: ${reason}`}.`)
+      if (!explained)
+        tell('REFUSED', `The server at ${url} closed the connection before we were attached${reason === '' ? '' : `: ${reason}`}.`)
     }
     again()
   }
 
   const open = (socket: Socket): SocketHandler => {
+    // it was told to close while this was dialling
+    if (closing) socket.terminate()
     const early: AnyFrame[] = []
     explained = false
     const handshake = createHandshake({
@@ -191,7 +194,10 @@ export const createConnection = (options: ConnectionOptions): Connection => {
         if (text !== '') inbox.push(text)
       },
       malformed: why => {
-        tell('BAD_FRAME', `The server sent a message that is ${why === 'too_large' ? 'too large' : why === 'binary' ? 'not text' : 'not valid'}.`)
+        tell(
+          'BAD_FRAME',
+          `The server sent a message that is ${why === 'too_large' ? 'too large' : why === 'binary' ? 'not text' : 'not valid'}.`,
+        )
       },
       closed: (_code, reason) => {
         closed(reason)
@@ -211,8 +217,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     dialling = true
     cancelRetry()
     try {
-      const socket = await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes }, open)
-      if (closing) socket.close(1000, '')
+      await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes }, open)
     } catch (error) {
       if (error instanceof NetworkError) tell('UNREACHABLE', `The server at ${url} cannot be reached: ${error.message}`)
       else options.problem('INTERNAL', error instanceof Error ? error.message : 'Dialling failed.')

@@ -49,7 +49,12 @@ export const createDispatch = (options: DispatchOptions) => {
   const message = (kind: MessageKind, frame: AnyFrame, payload: Delivered, attachment: Attachment): Promise<void> =>
     beside(`from:${payload.sender ?? frame.from}`, () => read(frame, kind, payload, attachment))
 
-  const ofFile = (frame: AnyFrame, payload: Authored & { readonly file_id: string }, attachment: Attachment, job: (sender: UserId) => Promise<void>) => {
+  const ofFile = (
+    frame: AnyFrame,
+    payload: Authored & { readonly file_id: string },
+    attachment: Attachment,
+    job: (sender: UserId) => Promise<void>,
+  ) => {
     const sender = senderOf(frame, payload, attachment, journal)
     // a file of nobody cannot be shown as anybody's
     return sender === undefined ? undefined : beside(`file:${sender}/${payload.file_id}`, () => job(sender))
@@ -97,29 +102,29 @@ export const createDispatch = (options: DispatchOptions) => {
     USER_REMOVE: ({ payload }) => {
       roster.removed(payload.user_id, payload.server_id)
     },
-    MSG_PUBLIC_CHANNEL: (frame, attachment) => message('public', frame as AnyFrame, frame.payload, attachment),
-    FILE_START: (frame, attachment) => fileStart(frame as AnyFrame, frame.payload, attachment),
-    FILE_CHUNK: (frame, attachment) => fileChunk(frame as AnyFrame, frame.payload, attachment),
-    FILE_END: (frame, attachment) => fileEnd(frame as AnyFrame, frame.payload, attachment),
+    MSG_PUBLIC_CHANNEL: (frame, attachment) => message('public', frame, frame.payload, attachment),
+    FILE_START: (frame, attachment) => fileStart(frame, frame.payload, attachment),
+    FILE_CHUNK: (frame, attachment) => fileChunk(frame, frame.payload, attachment),
+    FILE_END: (frame, attachment) => fileEnd(frame, frame.payload, attachment),
     USER_DELIVER: (frame, attachment) => {
       const { payload } = frame
       switch (payload.inner_type) {
         case 'MSG_DIRECT':
-          return message(payload.public === true ? 'public' : 'direct', frame as AnyFrame, payload, attachment)
+          return message(payload.public === true ? 'public' : 'direct', frame, payload, attachment)
         case 'MSG_PUBLIC_CHANNEL':
-          return message('public', frame as AnyFrame, payload, attachment)
+          return message('public', frame, payload, attachment)
         case 'FILE_START':
-          return fileStart(frame as AnyFrame, payload, attachment)
+          return fileStart(frame, payload, attachment)
         case 'FILE_CHUNK':
-          return fileChunk(frame as AnyFrame, payload, attachment)
+          return fileChunk(frame, payload, attachment)
         case 'FILE_END':
-          return fileEnd(frame as AnyFrame, payload, attachment)
+          return fileEnd(frame, payload, attachment)
       }
     },
   }
 
   return async (frame: AnyFrame, attachment: Attachment): Promise<void> => {
     const handler = handlers[frame.type] as Handler<FrameType> | undefined
-    await handler?.(frame as Frame, attachment)
+    await handler?.(frame, attachment)
   }
 }

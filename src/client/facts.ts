@@ -130,8 +130,7 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       draft.users.delete(fact.user)
       return
     case 'construction.learned':
-      if (known?.keys.pubkey === fact.pubkey)
-        touch(fact.user, { construction: fact.construction })
+      if (known?.keys.pubkey === fact.pubkey) touch(fact.user, { construction: fact.construction })
       return
     case 'message.sent': {
       draft.lastTs = Math.max(draft.lastTs, fact.ts)
@@ -142,10 +141,11 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
     case 'message.received': {
       touch(fact.user, { contact: true })
       draft.received.add(fact.id)
-      if (draft.received.size > clientLimits.maxReceived) for (const oldest of draft.received) {
-        draft.received.delete(oldest)
-        break
-      }
+      if (draft.received.size > clientLimits.maxReceived)
+        for (const oldest of draft.received) {
+          draft.received.delete(oldest)
+          break
+        }
       return
     }
     case 'incoming.offered':
@@ -169,7 +169,12 @@ const keysOf = ({ pubkey, encPubkey }: UserKeys): UserKeys => (encPubkey === und
 /** A fold in place: readers hold the readonly view. */
 export const createClientState = (): { readonly state: ClientState; evolve(fact: ClientFact): void } => {
   const draft: Draft = { users: new Map(), servers: new Map(), received: new Set(), lastTs: 0, transfers: new Map() }
-  return { state: draft, evolve: fact => { evolve(draft, fact) } }
+  return {
+    state: draft,
+    evolve: fact => {
+      evolve(draft, fact)
+    },
+  }
 }
 
 export const sameKeys = (a: UserKeys, b: UserKeys): boolean =>

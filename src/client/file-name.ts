@@ -32,7 +32,12 @@ export const splitExtension = (name: string): readonly [stem: string, extension:
  * dots, and of at most `maxFileNameBytes` bytes; `file` when nothing is left. The result is a fixed point of this function.
  */
 export const safeFileName = (offered: string): string => {
-  const last = offered.slice(0, 4_096).split(/[/\\]/).filter(part => part.trim() !== '').at(-1) ?? ''
+  const last =
+    offered
+      .slice(0, 4_096)
+      .split(/[/\\]/)
+      .filter(part => part.trim() !== '')
+      .at(-1) ?? ''
   const plain = cleanText(last)
     .normalize('NFC')
     .replace(/\p{Cf}/gu, '')

@@ -35,7 +35,11 @@ export const openJournal = async ({ log, clock, user, perform, fatal, crashed }:
   const { state, evolve } = createClientState()
   const host = createHost<ClientFact>({
     machines: { transfer: clientTransferMachine },
-    fold: { evolve: ({ fact }) => { evolve(fact) } },
+    fold: {
+      evolve: ({ fact }) => {
+        evolve(fact)
+      },
+    },
     broadcast: type => type === 'client.started',
   })
   const runtime = createRuntime<ClientFact>({ log, host, clock, perform, fatal, crashed })

@@ -30,7 +30,10 @@ export class NoKey extends Error {
 
 export interface KeyBook {
   /** A frame of our server says these are a user's keys. */
-  announced(user: UserId, offered: { readonly pubkey: string; readonly encPubkey: string | undefined; readonly caps: readonly string[] }): void
+  announced(
+    user: UserId,
+    offered: { readonly pubkey: string; readonly encPubkey: string | undefined; readonly caps: readonly string[] },
+  ): void
   /** The server does not know the user. */
   unknown(user: UserId): void
   /** The pinned keys, asking for them when none are; undefined when nobody knows. For verifying. */

@@ -25,7 +25,7 @@ export const createLanes = (): Lanes => {
   return {
     run: (lanes, job) => {
       size += 1
-      const mine = Promise.all(lanes.map(lane => tails.get(lane))).then(job)
+      const mine = Promise.all(lanes.map(lane => tails.get(lane) ?? Promise.resolve())).then(job)
       const tail: Promise<void> = mine.then(
         () => {},
         () => {},

@@ -24,7 +24,15 @@ interface Running {
 }
 
 /** @param request sends a LIST_REQUEST */
-export const createListing = ({ clock, roster, request }: { readonly clock: Clock; readonly roster: Roster; readonly request: () => void }): Listing => {
+export const createListing = ({
+  clock,
+  roster,
+  request,
+}: {
+  readonly clock: Clock
+  readonly roster: Roster
+  readonly request: () => void
+}): Listing => {
   let running: Running | undefined
 
   const begin = (): Running => {

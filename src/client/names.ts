@@ -8,10 +8,7 @@ export interface Person {
   readonly name: string
 }
 
-export type Resolution<P extends Person> =
-  | { readonly found: P }
-  | { readonly ambiguous: readonly P[] }
-  | { readonly unknown: string }
+export type Resolution<P extends Person> = { readonly found: P } | { readonly ambiguous: readonly P[] } | { readonly unknown: string }
 
 /** What a person is called here: the cleaned name, or the id when there is none or when it pretends to be an id (SOCP §15.1). */
 export const displayName = (id: UserId, offered: string | undefined): string => {

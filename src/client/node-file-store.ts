@@ -24,7 +24,9 @@ const sentences: Readonly<Record<string, string>> = {
 }
 
 const problem = (path: string, error: unknown): FileProblem =>
-  error instanceof FileProblem ? error : new FileProblem(`${sentences[codeOf(error)] ?? 'This file cannot be used'}: ${path}`, { cause: error })
+  error instanceof FileProblem
+    ? error
+    : new FileProblem(`${sentences[codeOf(error)] ?? 'This file cannot be used'}: ${path}`, { cause: error })
 
 /** Gives `temporary` the name `final` unless something has that name. */
 const moveWithoutOverwriting = async (temporary: string, final: string): Promise<boolean> => {

@@ -15,7 +15,7 @@ export class NotSent extends Error {
 
 export interface Answer {
   /** Resolves on `taken`, rejects with `NotSent` on a refusal, a loss, or too long a wait after `startTimer`. */
-  readonly settled: Promise<void>
+  readonly settled: Promise<unknown>
   /** The last of it left: from now on the server has `ackMs`. */
   startTimer(): void
   /** Nobody waits any more. */
@@ -39,13 +39,13 @@ export const createOutbox = ({ clock, busy }: { readonly clock: Clock; readonly 
     expect: ref => {
       if (waiting.size >= maxWaiting) throw new NotSent('Too much is waiting for the server; wait until some of it is through.')
       let cancel = (): void => {}
-      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const { promise, resolve, reject } = Promise.withResolvers<undefined>()
       // whoever sends may fail before it comes to waiting for the answer
       promise.catch(() => {})
       const settle = (why: string | undefined): void => {
         cancel()
         if (waiting.get(ref) === settle) waiting.delete(ref)
-        if (why === undefined) resolve()
+        if (why === undefined) resolve(undefined)
         else reject(new NotSent(why))
       }
       waiting.get(ref)?.('It was sent again.')

@@ -1,8 +1,9 @@
 /** Makes text from others safe to show: no escape sequences, no control characters, no characters that reorder or hide a line. */
 
 /** Whole terminal sequences go first, so that stripping their ESC leaves no residue such as `[31m` (ECMA-48 §5.4, §5.6). */
-// eslint-disable-next-line no-control-regex -- control characters are what this looks for
-const TERMINAL_SEQUENCE = /(?:\u001b\[|\u009b)[\u0030-\u003f]*[\u0020-\u002f]*[\u0040-\u007e]|(?:\u001b[P\]X^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)|\u001b[\u0020-\u002f]*[\u0030-\u007e]/g
+
+const TERMINAL_SEQUENCE =
+  /(?:\u001b\[|\u009b)[\u0030-\u003f]*[\u0020-\u002f]*[\u0040-\u007e]|(?:\u001b[P\]X^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)|\u001b[\u0020-\u002f]*[\u0030-\u007e]/g
 
 type Range = readonly [first: number, last: number, why: string]
 

@@ -79,7 +79,7 @@ export const createWriting = (options: WritingOptions): Writing => {
   }
 
   /** Records, then sends; resolves when the copies are with the socket, and answers what the server will say to each. */
-  const handOver = async (copies: readonly Copy[], record: (first: Copy) => void): Promise<readonly Promise<void>[]> => {
+  const handOver = async (copies: readonly Copy[], record: (first: Copy) => void): Promise<readonly Promise<unknown>[]> => {
     const [first] = copies
     const reached = attachment()
     if (first === undefined) return []

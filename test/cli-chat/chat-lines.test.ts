@@ -31,7 +31,20 @@ t.test('@REF in front comes back, also with a problem', async t => {
 
 t.test('an empty line is nothing; a wrong one is answered with what to type', async t => {
   for (const line of ['', '   ']) t.equal(parseLine(line), undefined)
-  for (const line of ['hello', '/', '/tell', '/tell bob', '/tell bob  ', '/all ', '/file bob', '/tell "bob hi', '/tell "bob"x hi', '/list now', '/trust a b', '/file bob "a" b']) {
+  for (const line of [
+    'hello',
+    '/',
+    '/tell',
+    '/tell bob',
+    '/tell bob  ',
+    '/all ',
+    '/file bob',
+    '/tell "bob hi',
+    '/tell "bob"x hi',
+    '/list now',
+    '/trust a b',
+    '/file bob "a" b',
+  ]) {
     const parsed = parseLine(line)
     t.ok(parsed !== undefined && 'problem' in parsed && parsed.problem.length > 10, line)
   }
@@ -40,10 +53,14 @@ t.test('an empty line is nothing; a wrong one is answered with what to type', as
 t.test('any name and text that is quoted comes back as it was', async t => {
   const line = fc.string({ unit: 'binary', minLength: 1 }).filter(text => !/[\n\r\u2028\u2029]/u.test(text))
   fc.assert(
-    fc.property(line, line.filter(text => text.trim() !== ''), (name, text) => {
-      const parsed = parseLine(`/tell ${quoted(name)} ${text}`)
-      return parsed !== undefined && 'values' in parsed && parsed.values[0] === name && parsed.values[1] === text
-    }),
+    fc.property(
+      line,
+      line.filter(text => text.trim() !== ''),
+      (name, text) => {
+        const parsed = parseLine(`/tell ${quoted(name)} ${text}`)
+        return parsed !== undefined && 'values' in parsed && parsed.values[0] === name && parsed.values[1] === text
+      },
+    ),
   )
   t.pass('100 names and texts')
 })

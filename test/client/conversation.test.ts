@@ -115,7 +115,8 @@ t.test('a loss is told, what waited fails, what is sent meanwhile fails, and the
   network.reachable = true
   await Promise.all([ann.waitFor('resumed'), bob.waitFor('resumed')])
   // bob may have returned before or after her list was made
-  while (!ann.users().some(user => user.user_id === bob.id)) await ann.waitFor('presence', event => event.user_id === bob.id, ann.events.length)
+  while (!ann.users().some(user => user.user_id === bob.id))
+    await ann.waitFor('presence', event => event.user_id === bob.id, ann.events.length)
   const again = await ann.tell(bob.id, 'again')
   t.equal(again, true, JSON.stringify(ann.events.slice(-6)))
   t.equal(ann.events.filter(event => event.event === 'ready').length, 1)

@@ -13,7 +13,11 @@ import {
 import type { PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
 
 const ann = 'ann' as UserId
-const [first, second, third] = ['k1', 'k2', 'k3'].map((pubkey): UserKeys => ({ pubkey: pubkey as PublicKeyText })) as [UserKeys, UserKeys, UserKeys]
+const [first, second, third] = ['k1', 'k2', 'k3'].map((pubkey): UserKeys => ({ pubkey: pubkey as PublicKeyText })) as [
+  UserKeys,
+  UserKeys,
+  UserKeys,
+]
 const url = 'ws://h:1'
 const home = { server: 's1' as ServerId, pubkey: 'sk1' as PublicKeyText }
 const other = { server: 's1' as ServerId, pubkey: 'sk2' as PublicKeyText }
@@ -61,18 +65,31 @@ t.test("a person's word makes the changed keys the pinned ones, and forgets how 
 })
 
 t.test('a construction of another key than the pinned one is not learned', async t => {
-  t.equal(given(pinned, { type: 'construction.learned', user: ann, pubkey: second.pubkey, construction: 'bytes' }).users.get(ann)?.construction, undefined)
+  t.equal(
+    given(pinned, { type: 'construction.learned', user: ann, pubkey: second.pubkey, construction: 'bytes' }).users.get(ann)?.construction,
+    undefined,
+  )
 })
 
 t.test('when there are too many pins, people nobody wrote with make room, and contacts never do', async t => {
-  const pins = Array.from({ length: clientLimits.maxPins }, (_, n): ClientFact => ({ type: 'key.pinned', user: `u${n}` as UserId, ...first }))
+  const pins = Array.from({ length: clientLimits.maxPins }, (_, n): ClientFact => ({
+    type: 'key.pinned',
+    user: `u${n}` as UserId,
+    ...first,
+  }))
   const heard = (n: number): ClientFact => ({ type: 'message.received', id: `m${n}`, user: `u${n}` as UserId, ts: 1, kind: 'direct' })
   t.same(decideKeys(given(...pins, heard(0)), ann, first), [{ type: 'key.forgotten', user: 'u1' }, pinned])
   t.same(decideKeys(given(...pins, ...pins.map((_, n) => heard(n))), ann, first), [], 'then nobody new is pinned')
 })
 
 t.test('message ids are remembered up to a bound, the oldest go first', async t => {
-  const facts = Array.from({ length: clientLimits.maxReceived + 1 }, (_, n): ClientFact => ({ type: 'message.received', id: `m${n}`, user: ann, ts: n, kind: 'direct' }))
+  const facts = Array.from({ length: clientLimits.maxReceived + 1 }, (_, n): ClientFact => ({
+    type: 'message.received',
+    id: `m${n}`,
+    user: ann,
+    ts: n,
+    kind: 'direct',
+  }))
   const { received } = given(...facts)
   t.equal(received.size, clientLimits.maxReceived)
   t.notOk(received.has('m0'))

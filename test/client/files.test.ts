@@ -13,7 +13,13 @@ const hashOf = (bytes: Uint8Array | string): string => createHash('sha256').upda
 const start = async (test: Test, maxFileBytes?: number) => {
   const network = memoryNetwork()
   const server = await scriptedServer(network)
-  const me = await attachedClient(test, { network, url: server.url, name: 'me', key: 1, ...(maxFileBytes !== undefined && { maxFileBytes }) })
+  const me = await attachedClient(test, {
+    network,
+    url: server.url,
+    name: 'me',
+    key: 1,
+    ...(maxFileBytes !== undefined && { maxFileBytes }),
+  })
   const ann = { id: randomUUID(), name: 'ann', keyText: annKey.text }
   const mallory = { id: randomUUID(), name: 'mallory', keyText: malloryKey.text }
   server.advertise(ann)
@@ -22,7 +28,8 @@ const start = async (test: Test, maxFileBytes?: number) => {
   let ts = Date.now()
   const offer = (change: { name?: string; size?: number; sha256?: string; id?: string; sender?: string; sig?: string } = {}): string => {
     const { name = 'a.txt', size = 6, sha256 = hashOf('abcdef'), id: file_id = randomUUID(), sender = ann.id } = change
-    const content_sig = change.sig ?? signText(annKey, canonical({ file_id, from: sender, mode: 'dm', name, sha256, size, to: me.id, ts: ++ts }))
+    const content_sig =
+      change.sig ?? signText(annKey, canonical({ file_id, from: sender, mode: 'dm', name, sha256, size, to: me.id, ts: ++ts }))
     server.send(me.id, 'FILE_START', { file_id, name, size, sha256, mode: 'dm', sender, content_sig }, ts)
     return file_id
   }
@@ -55,7 +62,10 @@ t.test('a file arrives whole, verified, hashed and recorded, in few chunks for o
     [bob, ['incoming.offered', 'incoming.saved']],
   ] as const)
     t.same(
-      client.facts().map(fact => fact.type).filter(type => /^(in|out)/.test(type)),
+      client
+        .facts()
+        .map(fact => fact.type)
+        .filter(type => /^(in|out)/.test(type)),
       types,
     )
   t.equal(bob.files.temporary.size, 0)
@@ -72,7 +82,10 @@ t.test('for somebody without the capability a chunk is one block; an empty file 
   )
   me.files.readable.set('empty', new Uint8Array())
   t.equal(await me.sendFile('ann', 'empty'), true)
-  t.match(server.heard.slice(-2).map(frame => frame.type), ['FILE_START', 'FILE_END'])
+  t.match(
+    server.heard.slice(-2).map(frame => frame.type),
+    ['FILE_START', 'FILE_END'],
+  )
 })
 
 t.test('a path that is no file is an error, a file that is too large fails, and a refusal on the way ends it', async t => {
@@ -92,11 +105,22 @@ t.test('a path that is no file is an error, a file that is too large fails, and 
 t.test('chunks out of order, doubled, and counted from 1 make the file; taken names are never overwritten', async t => {
   const { me, offer, chunk, end } = await start(t)
   const one = offer()
-  for (const [index, text] of [[2, 'ef'], [0, 'ab'], [0, 'ab'], [1, 'cd']] as const) chunk(one, index, text)
+  for (const [index, text] of [
+    [2, 'ef'],
+    [0, 'ab'],
+    [0, 'ab'],
+    [1, 'cd'],
+  ] as const)
+    chunk(one, index, text)
   end(one)
   t.match(await me.waitFor('file'), { path: 'a.txt', verified: true })
   const two = offer()
-  for (const [index, text] of [[1, 'ab'], [2, 'cd'], [3, 'ef']] as const) chunk(two, index, text)
+  for (const [index, text] of [
+    [1, 'ab'],
+    [2, 'cd'],
+    [3, 'ef'],
+  ] as const)
+    chunk(two, index, text)
   end(two)
   t.match(await me.waitFor('file', event => event.id === two), { path: 'a (1).txt', verified: true })
 })
@@ -132,7 +156,11 @@ t.test("another sender's chunks with the same file id are ignored, and so are ch
   end(id, mallory.id)
   chunk(id, 0, 'abcdef')
   end(id)
-  t.match(await me.waitFor('file'), { from: me.events.find(event => event.event === 'file')?.from, sha256: hashOf('abcdef'), verified: true })
+  t.match(await me.waitFor('file'), {
+    from: me.events.find(event => event.event === 'file')?.from,
+    sha256: hashOf('abcdef'),
+    verified: true,
+  })
   chunk(id, 1, 'after the end')
   end(id)
   await me.list()
@@ -186,7 +214,14 @@ t.test('a loss ends what is under way, and a restart sweeps what a run that was 
   t.equal(me.files.temporary.size, 0)
   await me.waitFor('resumed')
   // a killed program: its log ends after the offer
-  me.disk.rows.push({ ...me.disk.rows.at(-1)!, type: 'incoming.offered', stream: 'transfer:left-open', data: JSON.stringify({ type: 'incoming.offered', transfer: 'left-open', file: 'f', user: 'u', size: 1, sha256: '' }) })
+  const last = me.disk.rows.at(-1)
+  if (last === undefined) throw new Error('nothing was recorded')
+  me.disk.rows.push({
+    ...last,
+    type: 'incoming.offered',
+    stream: 'transfer:left-open',
+    data: JSON.stringify({ type: 'incoming.offered', transfer: 'left-open', file: 'f', user: 'u', size: 1, sha256: '' }),
+  })
   const again = await attachedClient(t, { network, url: server.url, name: 'me', key: 1, id: me.id, disk: me.disk })
   t.same(again.files.swept, ['left-open'])
 })

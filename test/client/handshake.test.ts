@@ -11,11 +11,18 @@ t.test('the hello is signed and lists what we can; nothing is proved before the 
   const server = await scriptedServer(network)
   const ann = await attachedClient(t, { network, url: server.url, name: 'ann', key: 1 })
   const [hello, challenge, proof] = server.heard
-  t.match(hello, { type: 'USER_HELLO', from: ann.id, payload: { pubkey: ann.keyText, meta: { display_name: 'ann' }, caps: ['ack', 'blocks', 'bound', 'proof'] } })
+  t.match(hello, {
+    type: 'USER_HELLO',
+    from: ann.id,
+    payload: { pubkey: ann.keyText, meta: { display_name: 'ann' }, caps: ['ack', 'blocks', 'bound', 'proof'] },
+  })
   t.ok(isWellSigned(ann.keyText, { ...(hello as Heard), payloadText: JSON.stringify(hello?.payload) }))
   t.match(challenge, { type: 'CHALLENGE', payload: { nonce: /^[\w-]{43}$/ } })
   t.match(proof, { type: 'PROOF', to: server.id, payload: { prover: ann.id, verifier: server.id, role: 'user' } })
-  t.ok(ann.facts().some(fact => fact.type === 'server.pinned' && fact.server === server.id), 'pinned on first use')
+  t.ok(
+    ann.facts().some(fact => fact.type === 'server.pinned' && fact.server === server.id),
+    'pinned on first use',
+  )
 })
 
 t.test('a server that cannot prove its key is not attached to, and gets no proof of ours', async t => {
@@ -30,7 +37,12 @@ t.test('a server that cannot prove its key is not attached to, and gets no proof
 })
 
 t.test('a proof for another challenge, verifier or role is refused', async t => {
-  for (const wrong of [{ nonce: randomBytes(32).toString('base64url') }, { verifier: 'somebody-else' }, { role: 'user' }, { prover: 'another' }]) {
+  for (const wrong of [
+    { nonce: randomBytes(32).toString('base64url') },
+    { verifier: 'somebody-else' },
+    { role: 'user' },
+    { prover: 'another' },
+  ]) {
     const network = memoryNetwork()
     const server = await scriptedServer(network, {
       intercept: (frame, _socket, self) => {
@@ -54,7 +66,10 @@ t.test('another key at the pinned address is an alarm and refused, until a perso
   const ann = await attachedClient(t, { network, url: honest.url, name: 'ann', key: 1 })
   await ann.close()
   const port = Number(new URL(honest.url).port)
-  const impostor = await scriptedServer({ ...network, listen: (options, accept) => network.listen({ ...options, port }, accept) }, { key: 5, id: 'same-id' })
+  const impostor = await scriptedServer(
+    { ...network, listen: (options, accept) => network.listen({ ...options, port }, accept) },
+    { key: 5, id: 'same-id' },
+  )
   // the memory network gives ports by itself, so the address is made to lead there
   const led = { ...network, dial: ((_url, ...rest) => network.dial(impostor.url, ...rest)) as typeof network.dial }
   const again = await testClient(t, { network: led, url: honest.url, name: 'ann', key: 1, id: ann.id, disk: ann.disk })
@@ -62,7 +77,10 @@ t.test('another key at the pinned address is an alarm and refused, until a perso
   t.match(await again.waitFor('alarm'), { kind: 'server_key', user_id: 'same-id', fingerprint: /^([0-9a-f]{4} ){15}[0-9a-f]{4}$/ })
   t.match(await again.waitFor('error'), { code: 'SERVER_CHANGED' })
   t.equal(again.attached, false)
-  t.notOk(impostor.heard.some(frame => frame.type === 'PROOF'), 'nothing is signed for it')
+  t.notOk(
+    impostor.heard.some(frame => frame.type === 'PROOF'),
+    'nothing is signed for it',
+  )
   t.equal(again.trust(undefined), true)
   t.match(await again.waitFor('trusted'), { kind: 'server_key' })
   t.match(await again.waitFor('ready'), { server_id: 'same-id' })

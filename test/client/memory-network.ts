@@ -56,9 +56,10 @@ export const memoryNetwork = (): MemoryNetwork => {
           paused = false
           const texts = held
           held = []
-          for (const text of texts) setImmediate(() => {
-            deliver(text)
-          })
+          for (const text of texts)
+            setImmediate(() => {
+              deliver(text)
+            })
         },
         close: (code, reason) => {
           setImmediate(() => {

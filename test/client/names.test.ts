@@ -4,7 +4,15 @@ import { byName, displayName, resolveName, type Person } from '../../src/client/
 import type { UserId } from '../../src/protocol/ids.ts'
 
 const person = (id: string, name: string): Person => ({ id: id as UserId, name })
-const people = [person('1', 'ann'), person('2', 'Ann'), person('3', 'bob'), person('4', 'Bob Lee'), person('5', 'bob lee'), person('6', 'Éva'), person('ann2', 'zed')]
+const people = [
+  person('1', 'ann'),
+  person('2', 'Ann'),
+  person('3', 'bob'),
+  person('4', 'Bob Lee'),
+  person('5', 'bob lee'),
+  person('6', 'Éva'),
+  person('ann2', 'zed'),
+]
 const found = (typed: string, among = people): string => {
   const resolution = resolveName(typed, among)
   if ('found' in resolution) return resolution.found.id
@@ -40,5 +48,8 @@ t.test('a person without a name, or with one that pretends to be an id, is calle
 })
 
 t.test('people are sorted by name regardless of case, then by id', async t => {
-  t.same([person('b', 'Zoe'), person('c', 'ann'), person('a', 'ann'), person('d', 'Bob')].sort(byName).map(({ id }) => id), ['a', 'c', 'd', 'b'])
+  t.same(
+    [person('b', 'Zoe'), person('c', 'ann'), person('a', 'ann'), person('d', 'Bob')].sort(byName).map(({ id }) => id),
+    ['a', 'c', 'd', 'b'],
+  )
 })

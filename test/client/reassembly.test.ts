@@ -11,13 +11,19 @@ t.test('chunks in any order within the window make the file, whether they count 
     .record({ count: fc.integer({ min: 1, max: 100 }), base: fc.constantFrom(0, 1), length: fc.integer({ min: 1, max: 9 }) })
     .chain(({ count, base, length }) => {
       const chunks = Array.from({ length: count }, (_, index) => ({ index: index + base, body: String(index).padStart(length, '.') }))
-      return fc.record({ chunks: fc.constant(chunks), order: fc.shuffledSubarray(chunks, { minLength: count }), again: fc.subarray(chunks) })
+      return fc.record({
+        chunks: fc.constant(chunks),
+        order: fc.shuffledSubarray(chunks, { minLength: count }),
+        again: fc.subarray(chunks),
+      })
     })
   fc.assert(
     fc.property(arrivals, ({ chunks, order, again }) => {
       const whole = chunks.map(({ body }) => body).join('')
       const reassembly = createReassembly(whole.length)
-      const pieces = [...order.slice(0, -1), ...again.filter(chunk => chunk !== order.at(-1)), ...order.slice(-1)].flatMap(({ index, body }) => reassembly.accept(index, bytes(body)))
+      const pieces = [...order.slice(0, -1), ...again.filter(chunk => chunk !== order.at(-1)), ...order.slice(-1)].flatMap(
+        ({ index, body }) => reassembly.accept(index, bytes(body)),
+      )
       pieces.push(...reassembly.ended())
       return text(pieces) === whole && reassembly.complete
     }),
@@ -33,7 +39,8 @@ t.test('more bytes than were offered end the transfer, also while they wait', as
 })
 
 t.test('an index that is negative, no integer or far ahead ends the transfer', async t => {
-  for (const index of [-1, 0.5, Number.NaN, 2 ** 53, reassemblyLimits.maxAhead + 1]) t.throws(() => createReassembly(10).accept(index, bytes('x')), TransferRefused, String(index))
+  for (const index of [-1, 0.5, Number.NaN, 2 ** 53, reassemblyLimits.maxAhead + 1])
+    t.throws(() => createReassembly(10).accept(index, bytes('x')), TransferRefused, String(index))
 })
 
 t.test('no more than the window waits in memory', async t => {

@@ -47,7 +47,13 @@ export const testClient = async (t: Test, options: TestClientOptions): Promise<T
   const id = (options.id ?? randomUUID()) as UserId
   const crypto = nodeCrypto()
   const test = await testKey(key)
-  const inbox = createInbox<ClientEvent>(events => `${name} saw:\n${events.slice(-12).map(event => JSON.stringify(event).slice(0, 300)).join('\n')}`)
+  const inbox = createInbox<ClientEvent>(
+    events =>
+      `${name} saw:\n${events
+        .slice(-12)
+        .map(event => JSON.stringify(event).slice(0, 300))
+        .join('\n')}`,
+  )
   const client = await createClient({
     ports: { clock, crypto, network, random: nodeRandom() },
     identity: { userId: id, privateKey: await test.privateKey(crypto) },
@@ -77,7 +83,10 @@ export const testClient = async (t: Test, options: TestClientOptions): Promise<T
     events: inbox.items,
     facts: () => disk.rows.map(row => JSON.parse(row.data) as ClientFact),
     waitFor: (event, match = () => true, since = 0) =>
-      inbox.waitFor((seen): seen is Named<typeof event> => seen.event === event && match(seen as Named<typeof event>), { what: `${name}: ${event}`, since }),
+      inbox.waitFor((seen): seen is Named<typeof event> => seen.event === event && match(seen as Named<typeof event>), {
+        what: `${name}: ${event}`,
+        since,
+      }),
   }
 }
 

@@ -27,9 +27,11 @@ t.test('terminal sequences go as a whole, newlines and tabs stay', async t => {
 })
 
 t.test('nothing that steers a terminal survives, whatever the text, and cleaning twice changes nothing', async t => {
-  // eslint-disable-next-line no-control-regex -- it is what must not be there
   const steering = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/
-  const pieces = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('\u001b', '\u001b[', '\u009b', '\u001b]', '\u0007', '\r', '[2J', ';0m', '\u202e'))
+  const pieces = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('\u001b', '\u001b[', '\u009b', '\u001b]', '\u0007', '\r', '[2J', ';0m', '\u202e'),
+  )
   const text = fc.array(pieces).map(parts => parts.join(''))
   fc.assert(
     fc.property(text, given => {
@@ -50,7 +52,8 @@ t.test('a name is one line, in NFC, of at most 64 characters', async t => {
 
 t.test('a name that its owner cannot have is refused with a sentence', async t => {
   for (const good of ['ann', 'Erin Ünï', 'Zoë😀', '👩‍👩‍👧 ❤️', 'x'.repeat(64), 'e\u0301']) t.equal(nameProblem(good), undefined, good)
-  for (const bad of ['', '   ', '\u200b', 'a\u0000', 'a\nb', 'a\u001b[31mb', 'a\u202eb', 'x'.repeat(65)]) t.match(nameProblem(bad), /^A name .*\.$/, JSON.stringify(bad))
+  for (const bad of ['', '   ', '\u200b', 'a\u0000', 'a\nb', 'a\u001b[31mb', 'a\u202eb', 'x'.repeat(65)])
+    t.match(nameProblem(bad), /^A name .*\.$/, JSON.stringify(bad))
 })
 
 t.test("a server's detail becomes one short line", async t => {

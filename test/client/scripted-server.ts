@@ -71,7 +71,8 @@ export const scriptedServer = async (network: Network, script: ServerScript = {}
     }
     const deliver = (type: string, more: object): void => {
       const target = people.get(frame.to)
-      if (target === undefined) answer('ERROR', { code: 'USER_NOT_FOUND', detail: 'No such user is online.', msg_ref: payload.file_id ?? '' })
+      if (target === undefined)
+        answer('ERROR', { code: 'USER_NOT_FOUND', detail: 'No such user is online.', msg_ref: payload.file_id ?? '' })
       else target.socket.send([signed(type, frame.to, { ...frame.payload, sender: frame.from, ...more }, frame.ts)])
     }
     const handlers: Record<string, () => void> = {
@@ -92,7 +93,12 @@ export const scriptedServer = async (network: Network, script: ServerScript = {}
       },
       PROOF: attach,
       LIST_REQUEST: () => {
-        const users = [...people.values()].map(person => ({ user_id: person.id, display_name: person.name, server_id: id, presence: 'online' }))
+        const users = [...people.values()].map(person => ({
+          user_id: person.id,
+          display_name: person.name,
+          server_id: id,
+          presence: 'online',
+        }))
         answer('LIST_RESPONSE', { users, more: false })
       },
       PUBKEY_REQUEST: () => {

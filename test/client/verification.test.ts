@@ -19,13 +19,19 @@ const start = async (test: Test) => {
   await me.waitFor('presence', event => event.user_id === mallory.id)
   let ts = Date.now()
   /** A delivery as an honest server would make it of what `key` signed. */
-  const deliver = (from: { readonly id: string }, key: StockKey, ciphertext: string, change: { ts?: number; pub?: string; sig?: string } = {}) => {
+  const deliver = (
+    from: { readonly id: string },
+    key: StockKey,
+    ciphertext: string,
+    change: { ts?: number; pub?: string; sig?: string } = {},
+  ) => {
     const at = change.ts ?? ++ts
     const content_sig = change.sig ?? signText(key, directContent(ciphertext, from.id, me.id, at))
     server.send(me.id, 'USER_DELIVER', { ciphertext, sender: from.id, sender_pub: change.pub ?? key.text, content_sig }, at)
     return at
   }
-  const bound = (text: string, from: { readonly id: string }, at: number, to: string = me.id): string => seal(me.keyText, canonical({ text, from: from.id, to, ts: at }))
+  const bound = (text: string, from: { readonly id: string }, at: number, to: string = me.id): string =>
+    seal(me.keyText, canonical({ text, from: from.id, to, ts: at }))
   return { network, server, me, ann, mallory, deliver, bound, soon: () => ++ts }
 }
 
@@ -95,7 +101,12 @@ t.test('public text in clear or without a signature is shown as not verified', a
   const { me, server, ann, soon } = await start(t)
   const clear = Buffer.from('in clear').toString('base64url')
   const at = soon()
-  server.send(me.id, 'USER_DELIVER', { inner_type: 'MSG_PUBLIC_CHANNEL', ciphertext: clear, sender: ann.id, content_sig: signText(annKey, `${clear}${ann.id}${at}`) }, at)
+  server.send(
+    me.id,
+    'USER_DELIVER',
+    { inner_type: 'MSG_PUBLIC_CHANNEL', ciphertext: clear, sender: ann.id, content_sig: signText(annKey, `${clear}${ann.id}${at}`) },
+    at,
+  )
   t.match(await me.waitFor('message'), { kind: 'public', text: 'in clear', verified: false })
   server.send(me.id, 'USER_DELIVER', { inner_type: 'MSG_PUBLIC_CHANNEL', ciphertext: seal(me.keyText, 'unsigned'), sender: ann.id }, soon())
   t.match(await me.waitFor('message', event => event.text === 'unsigned'), { kind: 'public', verified: false })
@@ -103,7 +114,14 @@ t.test('public text in clear or without a signature is shown as not verified', a
 
 t.test('a frame in the name of the server that it did not sign changes nothing', async t => {
   const { me, server, ann, soon } = await start(t)
-  const forged = { type: 'USER_DELIVER', from: server.id, to: me.id, ts: soon(), payload: { ciphertext: seal(me.keyText, 'forged'), sender: ann.id }, sig: 'A'.repeat(683) }
+  const forged = {
+    type: 'USER_DELIVER',
+    from: server.id,
+    to: me.id,
+    ts: soon(),
+    payload: { ciphertext: seal(me.keyText, 'forged'), sender: ann.id },
+    sig: 'A'.repeat(683),
+  }
   server.sendRaw(me.id, JSON.stringify(forged))
   t.match(await me.waitFor('error'), { code: 'INVALID_SIG' })
   server.sendRaw(me.id, 'not json {')

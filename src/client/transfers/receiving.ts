@@ -89,7 +89,8 @@ export const createReceiving = (options: ReceivingOptions): Receiving => {
     const all = transfers.size + opening.size
     const theirs = [...transfers.values()].filter(incoming => incoming.sender === sender).length
     const theirsOpening = [...opening.values()].filter(opener => opener === sender).length
-    if (all >= receivingLimits.maxTransfers || theirs + theirsOpening >= receivingLimits.maxPerSender) return 'too many files come in at once.'
+    if (all >= receivingLimits.maxTransfers || theirs + theirsOpening >= receivingLimits.maxPerSender)
+      return 'too many files come in at once.'
     return undefined
   }
 
@@ -179,7 +180,17 @@ export const createReceiving = (options: ReceivingOptions): Receiving => {
     const { verified } = incoming
     const name = safeFileName(offer.name)
     journal.release(() => {
-      emit({ event: 'file', id: offer.file_id, from: sender, from_name: nameOf(sender), name, path, size: offer.size, sha256: hex, verified })
+      emit({
+        event: 'file',
+        id: offer.file_id,
+        from: sender,
+        from_name: nameOf(sender),
+        name,
+        path,
+        size: offer.size,
+        sha256: hex,
+        verified,
+      })
     })
   }
 

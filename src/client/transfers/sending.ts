@@ -126,11 +126,20 @@ export const createSending = (options: SendingOptions): SendFile => {
     setId(fileId)
     await recorded(fileId, { to, size: file.size, sha256: hex, ts }, answer, async (moved, failed) => {
       let sent = 0
-      await transmit(to, file, fileId, hex, start, keys, bytes => {
-        sent += bytes
-        moved()
-        progress(sent, file.size)
-      }, failed)
+      await transmit(
+        to,
+        file,
+        fileId,
+        hex,
+        start,
+        keys,
+        bytes => {
+          sent += bytes
+          moved()
+          progress(sent, file.size)
+        },
+        failed,
+      )
       if (attachment()?.acks === true) {
         answer.startTimer()
         await answer.settled
