@@ -131,7 +131,11 @@ export const createConnections = (node: Node): Connections => {
       const refuse = (error: unknown): void => {
         node.refusals.refuse(connection, error, type ?? claimedType(text))
         // a stranger has one try at a hello (attack 23)
-        if (connection.peer === undefined && direction === 'accepted') connection.close(1002, 'the hello was refused')
+        if (connection.peer !== undefined || direction !== 'accepted') return
+        // after the answer, which waits for its commit
+        node.runtime.release(() => {
+          connection.close(1002, 'the hello was refused')
+        })
       }
       try {
         const frame = parseFrame(text)
