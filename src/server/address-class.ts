@@ -18,9 +18,9 @@ export const addressClass = (host: string): AddressClass => {
   // ipaddr.js also takes `127.1` and `0x7f000001`, which the resolver would read in its own way: only the strict forms are addresses here
   if (ipaddr.IPv4.isValidFourPartDecimal(lower) || ipaddr.IPv6.isValid(lower)) return classes[ipaddr.process(lower).range()] ?? 'unusable'
   if (lower === 'localhost' || lower.endsWith('.localhost')) return 'loopback'
-  return /^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(lower) && /[a-z]/.test(lower.split('.').at(-1) ?? '') && !/^0x/.test(lower)
-    ? 'public'
-    : 'unusable'
+  // a last label that is a number, hexadecimal too, makes an address of the whole (WHATWG URL §3.5): `127.0.0.0x1` is this machine
+  const last = lower.split('.').at(-1) ?? ''
+  return /^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(lower) && /[a-z]/.test(last) && !/^0x[0-9a-f]*$/.test(last) ? 'public' : 'unusable'
 }
 
 /** Whether a node that is reached on `own` dials `host:port`; never itself. */
