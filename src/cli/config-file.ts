@@ -14,6 +14,7 @@ export interface ServeOptions {
   readonly advertise?: string
   readonly bootstrap?: string
   readonly config?: string
+  readonly passphraseFile?: string
   readonly json?: true
 }
 

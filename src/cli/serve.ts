@@ -20,6 +20,7 @@ import { CommandFailure, exitCodes } from './failure.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { createLogger } from './logger.ts'
 import { portNumber, withExamples } from './options.ts'
+import { readPassphrase } from './passphrase.ts'
 import { jsonLine, printLine, shown, styled } from './output.ts'
 
 /** In a checkout the program lies beside its sources; installed it is on the PATH. */
@@ -30,6 +31,9 @@ const listening: Readonly<Record<string, string>> = {
   EACCES: 'this user may not listen there: give a port above 1023 with --port',
   EADDRNOTAVAIL: 'this machine has no such address: give one of its own with --host',
 }
+
+/** Signals within this many milliseconds are one. */
+const SAME_SIGNAL_MS = 1_000
 
 /** What a newcomer wants to know, once the server is up. */
 const welcome = (event: Extract<NodeEvent, { event: 'ready' }>, data: string, introducer: string, loopback: boolean): readonly string[] => [
@@ -65,7 +69,8 @@ const serve = async (options: ServeOptions): Promise<void> => {
   const crypto = nodeCrypto()
   const random = nodeRandom()
   const clock = nodeClock()
-  const identity = await loadOrCreateIdentity(data, { crypto, random })
+  const passphrase = await readPassphrase(options.passphraseFile)
+  const identity = await loadOrCreateIdentity(data, { crypto, random, passphrase })
   const log = await openSqliteLog<Fact>({
     file: filesIn(data).log,
     sha256: bytes => crypto.sha256(bytes),
@@ -87,6 +92,19 @@ const serve = async (options: ServeOptions): Promise<void> => {
   const ended = new Promise<number>(resolve => {
     end = resolve
   })
+  let askToStop: (signal: NodeJS.Signals) => void = () => {}
+  const asked = new Promise<NodeJS.Signals>(resolve => {
+    askToStop = resolve
+  })
+  let askedAt: number | undefined
+  const onSignal = (signal: NodeJS.Signals): void => {
+    // a terminal and npm may pass on the same Ctrl-C; whoever asks again later does not want to wait for goodbyes
+    if (askedAt !== undefined && clock.monotonic() - askedAt > SAME_SIGNAL_MS) process.exit(exitCodes.failed)
+    askedAt ??= clock.monotonic()
+    askToStop(signal)
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
   const write = createLogger(config.log_level, { events: options.json !== true })
   // a bug somewhere must not take the users' server away: what counts is in the log, and effects are independent of each other
   process.on('unhandledRejection', error => {
@@ -115,12 +133,9 @@ const serve = async (options: ServeOptions): Promise<void> => {
     throw error
   })
 
-  let signals = 0
-  const stop = (signal: NodeJS.Signals): void => {
-    signals += 1
-    // whoever asks twice does not want to wait for goodbyes; the log is safe at any moment
-    if (signals > 1) process.exit(exitCodes.failed)
-    void node.stop(signal).then(
+  void asked
+    .then(signal => node.stop(signal))
+    .then(
       () => {
         end(exitCodes.done)
       },
@@ -129,9 +144,6 @@ const serve = async (options: ServeOptions): Promise<void> => {
         end(exitCodes.failed)
       },
     )
-  }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
   process.exit(await ended)
 }
 
@@ -146,6 +158,7 @@ export const addServe = (parent: Command): void => {
     .option('--advertise <host:port>', 'how others reach this server; required when listening on a wildcard')
     .option('--bootstrap <file>', 'YAML list of introducers to join through: bootstrap_servers: [{host, port, pubkey}]')
     .option('--config <file>', 'YAML file with everything else, see docs/operations.md')
+    .option('--passphrase-file <file>', 'passphrase of the key file, in its first line')
     .option('--json', 'print one JSON object a line: ready, linked, unlinked, degraded, stopping')
     .action(serve)
   withExamples(command, [

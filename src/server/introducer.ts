@@ -89,10 +89,11 @@ export const createIntroducer = (node: Node): Introducer => {
     async welcome(connection, frame) {
       const { payload } = frame
       if (!node.config.introduce) throw new ProtocolError('UNKNOWN_TYPE', 'no_introducer', 'This server is no introducer.')
-      if (!joins.take()) throw new ProtocolError('TIMEOUT', 'too_many_joins', 'Too many servers join at once: try again in a minute.')
       const key = await node.keys.import(payload.pubkey)
       if (frame.sig !== undefined) await verifyBy(node, frame, key)
       else if (payload.caps?.includes('proof') === true) throw new ProtocolError('INVALID_SIG', 'unsigned')
+      // after the signature, or forged joins would use up the honest ones' turn
+      if (!joins.take()) throw new ProtocolError('TIMEOUT', 'too_many_joins', 'Too many servers join at once: try again in a minute.')
       if (key.text === node.self.pubkey) throw new ProtocolError('BAD_KEY', 'our_own_key')
       if (node.config.membership === 'listed' && !node.config.servers.some(({ pubkey }) => pubkey === key.text))
         throw new ProtocolError('BAD_KEY', 'not_listed', 'This mesh takes listed servers only.')
