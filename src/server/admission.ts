@@ -67,7 +67,9 @@ export const greetUser = async (node: Node, frame: Frame): Promise<UserPeer> => 
     throw new ProtocolError('NAME_IN_USE', 'not_listed', 'This server takes listed users only.')
   if (node.state.membership.servers.has(id as string as ServerId) || (id as string) === node.self.id)
     throw new ProtocolError('NAME_IN_USE', 'server_id')
-  if (node.sessions.count >= config.limits.sessions) throw new ProtocolError('TIMEOUT', 'full', 'This server is full.')
+  // who is here already, or away within the grace time, has a place
+  if (node.sessions.count >= config.limits.sessions && directory.users.get(id)?.local === undefined)
+    throw new ProtocolError('TIMEOUT', 'full', 'This server is full.')
   const key = await node.keys.import(payload.pubkey)
   const encKey = payload.enc_pubkey === undefined ? key : await node.keys.import(payload.enc_pubkey)
   if (frame.sig !== undefined) await verifyBy(node, frame, key)
