@@ -182,7 +182,9 @@ export const createLinks = (node: Node): Links => {
         node.log('info', 'linked', { server: peer.id, direction, proven: peer.proven })
         node.tell({ event: 'linked', server_id: peer.id })
       })
-      node.introducer.linked(peer)
+      node.runtime.release(() => {
+        node.introducer.linked(peer)
+      })
     },
     receive: (connection, frame, text = '') =>
       node.supervisor.tell(address(peerOf(connection).id as ServerId), { connection, frame, text }),
