@@ -38,7 +38,8 @@ export interface Sessions {
 interface Session {
   readonly user: UserId
   connection: Connection | undefined
-  replaced: Connection | undefined
+  /** Oldest first; each waits for the commit of the attachment that replaced it. */
+  readonly replaced: Connection[]
   readonly bucket: Bucket
 }
 
@@ -113,7 +114,7 @@ export const createSessions = (node: Node): Sessions => {
     const session: Session = {
       user,
       connection: undefined,
-      replaced: undefined,
+      replaced: [],
       bucket: createBucket(node.ports.clock, node.config.limits.userFrames),
     }
     sessions.set(user, session)
@@ -169,7 +170,7 @@ export const createSessions = (node: Node): Sessions => {
       if (known === undefined && sessions.size >= node.config.limits.sessions) throw new ProtocolError('TIMEOUT', 'full')
       const session = known ?? start(peer.id)
       connection.peer = peer
-      session.replaced = session.connection
+      if (session.connection !== undefined) session.replaced.push(session.connection)
       session.connection = connection
       node.runtime.record(address(peer.id), {
         type: 'session.attached',
@@ -206,9 +207,7 @@ export const createSessions = (node: Node): Sessions => {
     },
     effects: {
       closeReplacedSocket({ user }) {
-        const session = sessions.get(user)
-        session?.replaced?.close(1000, 'another socket of this user has taken over')
-        if (session !== undefined) session.replaced = undefined
+        sessions.get(user)?.replaced.shift()?.close(1000, 'another socket of this user has taken over')
       },
       armGrace({ user, at }) {
         node.timers.arm(address(user), at - node.ports.clock.now(), () => {
