@@ -23,7 +23,16 @@ export interface EventEnvelope {
 export const signedEvent = (signer: SigningQueue, payload: unknown, priority: Priority): SignedEvent => {
   const payloadText = canonicalOf(payload)
   let signature: Promise<Base64Url> | undefined
-  return { payloadText, signature: () => (signature ??= signer.sign(payloadText, priority)) }
+  const sign = async (): Promise<Base64Url> => {
+    try {
+      return await signer.sign(payloadText, priority)
+    } catch (error) {
+      // this machine was too busy; whoever asks later may find it idle
+      signature = undefined
+      throw error
+    }
+  }
+  return { payloadText, signature: () => (signature ??= sign()) }
 }
 
 /** The event's text for one recipient. Rejects with `ProtocolError TIMEOUT` when this node cannot sign that much. */
