@@ -1,0 +1,111 @@
+/** A user at a node of the mesh, at the level of frames: attaches, proves itself, keeps what it hears. */
+import { signPayload } from '../../src/crypto/transport-signature.ts'
+import type { PrivateKey } from '../../src/ports/crypto.ts'
+import { canonicalOf } from '../../src/protocol/canonical.ts'
+import { encodeFrame } from '../../src/protocol/envelope.ts'
+import type { UserId } from '../../src/protocol/ids.ts'
+import { testKey } from '../helpers/test-keys.ts'
+import type { MemoryHost } from '../helpers/memory-network.ts'
+import type { Mesh, MeshNode } from './mesh.ts'
+
+export interface HeardFrame {
+  readonly type: string
+  readonly from: string
+  readonly to: string
+  readonly ts: number
+  readonly payload: Readonly<Record<string, unknown>>
+  readonly sig?: string
+  readonly text: string
+}
+
+export interface MeshUser {
+  readonly id: UserId
+  readonly heard: readonly HeardFrame[]
+  readonly ended: readonly { readonly code: number; readonly reason: string }[]
+  /** Acknowledged by the node. */
+  attached(): boolean
+  send(type: string, to: string, payload: unknown): Promise<void>
+  leave(): void
+  /** The socket breaks. */
+  drop(): void
+  readonly host: MemoryHost
+}
+
+export interface UserOptions {
+  readonly id?: string
+  readonly name?: string
+  /** Whether the user can answer a challenge; stock users cannot. */
+  readonly proof?: boolean
+  /** Keeps the answer to the challenge back until this resolves. */
+  readonly proveAfter?: Promise<unknown>
+}
+
+export const userId = (n: number): UserId => `10000000-0000-4000-8000-00000000000${n}` as UserId
+
+/** User number `n` has key number `n`. Resolves when the hello is on its way. */
+export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options: UserOptions = {}): Promise<MeshUser> => {
+  const { proof = true, name = `user ${n}` } = options
+  const id = (options.id ?? userId(n)) as UserId
+  const key = await testKey(n)
+  const privateKey: PrivateKey = await key.privateKey(mesh.crypto)
+  const host = mesh.network.host(`user ${n}`)
+  const heard: HeardFrame[] = []
+  const ended: { code: number; reason: string }[] = []
+  const text = async (type: string, to: string, payload: unknown): Promise<string> => {
+    const payloadText = canonicalOf(payload)
+    const sig = await signPayload(mesh.crypto, privateKey, payloadText)
+    return encodeFrame({ type, from: id, to, ts: Math.floor(mesh.clock.now()), payloadText, sig })
+  }
+  const caps = proof ? ['proof', 'ack'] : []
+  const hello = await text('USER_HELLO', '*', { client: 'test', pubkey: key.publicText, meta: { display_name: name }, caps })
+  const dialled = host.dial(`ws://127.0.0.1:${node.port}`, { timeoutMs: 5_000, maxBytes: 65_536 }, opened => ({
+    message(received) {
+      const frame = { ...(JSON.parse(received) as HeardFrame), text: received }
+      heard.push(frame)
+      if (frame.type !== 'CHALLENGE' || !proof) return
+      void (async () => {
+        await options.proveAfter
+        opened.send([await text('PROOF', frame.from, { nonce: frame.payload['nonce'], prover: id, verifier: frame.from, role: 'user' })])
+      })()
+    },
+    malformed: why => {
+      throw new Error(`a node sent what is ${why}`)
+    },
+    closed: (code, reason) => {
+      ended.push({ code, reason })
+    },
+  }))
+  await mesh.quiet()
+  const socket = await dialled
+  const challenge = encodeFrame({
+    type: 'CHALLENGE',
+    from: id,
+    to: '*',
+    ts: Math.floor(mesh.clock.now()),
+    payloadText: canonicalOf({ nonce: 'A'.repeat(43) }),
+  })
+  socket.send(proof ? [hello, challenge] : [hello])
+  return {
+    id,
+    heard,
+    ended,
+    host,
+    attached: () => heard.some(({ type, payload }) => type === 'ACK' && payload['msg_ref'] === 'USER_HELLO'),
+    send: async (type, to, payload) => {
+      socket.send([await text(type, to, payload)])
+    },
+    leave: () => {
+      socket.close(1000, '')
+    },
+    drop: () => {
+      socket.terminate()
+    },
+  }
+}
+
+/** The same, attached. */
+export const attachUser = async (mesh: Mesh, node: MeshNode, n: number, options: UserOptions = {}): Promise<MeshUser> => {
+  const user = await connectUser(mesh, node, n, options)
+  await mesh.until(user.attached, 5_000, `user ${n} is attached`)
+  return user
+}
