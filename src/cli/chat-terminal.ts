@@ -12,6 +12,8 @@ export interface ChatTerminal {
   /** Shows something before the prompt, such as how far a file is; empty for nothing. */
   status(text: string): void
   close(): void
+  /** The terminal was closed under us: keep the history, and touch nothing else. */
+  hangUp(): void
 }
 
 export interface ChatTerminalOptions {
@@ -38,10 +40,28 @@ const readHistory = (file: string): string[] => {
   }
 }
 
+/** readline resets the terminal when its input ends, and throws when that is because the terminal is gone. */
+const surviveHangUp = (input: typeof process.stdin, gone: () => void): void => {
+  const setRawMode = input.setRawMode.bind(input)
+  input.setRawMode = mode => {
+    try {
+      return setRawMode(mode)
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EIO')) throw error
+      gone()
+      return input
+    }
+  }
+}
+
 export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal => {
   const { stdin: input, stdout: output } = process
   const { historyFile } = options
   let history = readHistory(historyFile)
+  let gone = false
+  surviveHangUp(input, () => {
+    gone = true
+  })
   const editor = createInterface({
     input,
     output,
@@ -59,7 +79,7 @@ export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal =
   const close = (): void => {
     if (closed) return
     closed = true
-    editor.close()
+    if (!gone) editor.close()
     writeFileSync(
       historyFile,
       [...history]
@@ -75,14 +95,14 @@ export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal =
   })
   editor.on('SIGINT', options.ended)
   editor.on('close', () => {
-    if (!closed) output.write('\n')
+    if (!closed && !gone) output.write('\n')
     options.ended()
   })
   editor.prompt()
 
   return {
     print: lines => {
-      if (lines.length === 0) return
+      if (lines.length === 0 || gone) return
       if (closed) {
         output.write(lines.map(line => `${line}\n`).join(''))
         return
@@ -103,5 +123,9 @@ export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal =
       editor.prompt(true)
     },
     close,
+    hangUp: () => {
+      gone = true
+      close()
+    },
   }
 }

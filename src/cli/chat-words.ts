@@ -70,7 +70,7 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
       )
     }
     case 'offline':
-      return complain(styled('yellow', 'The connection to the server is lost; trying to return.'))
+      return complain(styled('yellow', `${event.why} Trying to return.`))
     case 'resumed':
       return say(styled('green', 'Connected again.'))
     case 'alarm':

@@ -127,10 +127,14 @@ const chat = async (options: ChatOptions): Promise<void> => {
     },
     progress: voice.progress,
   })
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {
       end(exitCodes.done)
     })
+  process.once('SIGHUP', () => {
+    terminal?.hangUp()
+    end(exitCodes.done)
+  })
 
   const readScript = async (ready: Promise<void>): Promise<void> => {
     const started = await Promise.race([
@@ -179,7 +183,8 @@ const chat = async (options: ChatOptions): Promise<void> => {
   process.exitCode = exitCode
   // standard input may still be open, and timers may still be armed
   process.stdin.destroy()
-  await drained()
+  // a terminal takes every write at once, and may be gone
+  if (!interactive) await drained()
   process.exit(exitCode)
 }
 

@@ -148,7 +148,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     wasReady = true
   }
   const lost = (why: string): void => {
-    emit({ event: 'offline', since: clock.now() })
+    emit({ event: 'offline', since: clock.now(), why })
     stalls.failAll(why)
     outbox.lost(why)
     keyBook.detached()

@@ -15,6 +15,8 @@ import { cleanLine } from './sanitise.ts'
 import type { Wire } from './wire.ts'
 
 const dialMs = 5_000
+/** An attachment that lasted so long ends a row of failures. */
+const steadyMs = 10_000
 /** Frames that a stock server sends before we know that it is one. */
 const maxEarly = 1_024
 /** A goodbye and what was queued before it must be through by then. */
@@ -62,6 +64,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
   let attachment: Attachment | undefined
   let life: Life | undefined
   let failures = 0
+  let attachedAt = 0
   let told: string | undefined
   let plainly = false
   let stopped = false
@@ -136,7 +139,8 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     if (closing) return
     const why = `The connection to the server was lost${reason === '' ? '' : ` (${cleanLine(reason, 120)})`}.`
     if (before !== undefined) {
-      failures = 0
+      // two programs with one identity would otherwise throw each other out as fast as they can dial
+      if (ports.clock.monotonic() - attachedAt >= steadyMs) failures = 0
       told = undefined
       options.lost(why)
     } else {
@@ -166,7 +170,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
       },
       attached: reached => {
         attachment = reached
-        failures = 0
+        attachedAt = ports.clock.monotonic()
         told = undefined
         options.attached(reached)
         // what came before must not wait for the next frame

@@ -66,7 +66,8 @@ export type ClientEvent =
       readonly verified: boolean
     }
   | { readonly event: 'users'; readonly users: readonly ListedUser[]; readonly ref?: string }
-  | { readonly event: 'offline'; readonly since: number }
+  /** `since` is Unix milliseconds; `why` a sentence with what the server said, if it did. */
+  | { readonly event: 'offline'; readonly since: number; readonly why: string }
   | { readonly event: 'resumed' }
   | {
       readonly event: 'alarm'
