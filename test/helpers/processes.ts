@@ -121,13 +121,14 @@ export interface Processes {
 const environment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|NODE_V8_COVERAGE|_TAPJS_|TAP)/.test(name)))
 
-/** Kills what this process started when this process goes away in whatever manner, SIGKILL too: its input ends then. */
-const startGuardian = (): { add(pid: number): void; remove(pid: number): void } => {
+/** Kills what this process started and removes its folder when this process goes away in whatever manner, SIGKILL too: its input ends then. */
+const startGuardian = (folder: string): { add(pid: number): void; remove(pid: number): void } => {
   const script = `live=" "; while read -r op pid; do case $op in +) live="$live$pid ";; -) live="\${live%% $pid *} \${live#* $pid }";; esac; done
-for pid in $live; do kill -9 "$pid" 2>/dev/null; done`
-  const guardian = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+for pid in $live; do kill -9 "$pid" 2>/dev/null; done; sleep 0.2; rm -rf "$1"`
+  const guardian = spawn('sh', ['-c', script, 'guardian', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   guardian.unref()
   const { stdin } = guardian
+  stdin.on('error', () => undefined)
   ;(stdin as typeof stdin & { unref(): void }).unref()
   return { add: pid => stdin.write(`+ ${String(pid)}\n`), remove: pid => stdin.write(`- ${String(pid)}\n`) }
 }
@@ -208,7 +209,7 @@ const jsonProcess = <Events>(child: ChildProcess, label: string): JsonProcess<Ev
 export const processes = (t: Test, program = checkedOut): Processes => {
   const folder = mkdtempSync(join(tmpdir(), 'socp-test-'))
   const running = new Set<{ child: ChildProcess; gone: Promise<unknown> }>()
-  const guardian = startGuardian()
+  const guardian = startGuardian(folder)
   let places = 0
 
   t.teardown(async () => {
