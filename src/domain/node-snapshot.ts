@@ -1,0 +1,82 @@
+/** A node's state as plain JSON and back: what a snapshot holds, and what a state hash is made over. */
+import type { Base64Url, ServerId, UserId } from '../protocol/ids.ts'
+import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
+import type { PresenceSeq, Voucher } from './facts.ts'
+import type { Member } from './membership.ts'
+import type { NodeState } from './node-state.ts'
+
+interface OrderSnapshot {
+  readonly floor: PresenceSeq
+  readonly recent: readonly (readonly [UserId, PresenceSeq])[]
+  readonly digests: readonly Base64Url[]
+  readonly sequenced: boolean
+}
+
+/** Order matters where the fold keeps one (claims, digests, conflicts); maps are listed in their own order, which the fold determines. */
+export interface NodeSnapshot {
+  readonly self: ServerId | null
+  readonly epoch: number
+  readonly running: boolean
+  readonly users: readonly DirectoryUser[]
+  readonly pins: readonly (readonly [UserId, PinnedUser])[]
+  readonly origins: readonly (readonly [ServerId, OrderSnapshot])[]
+  readonly conflicts: readonly string[]
+  readonly lastSeq: PresenceSeq
+  readonly servers: readonly Member[]
+  readonly vouchers: readonly (readonly [ServerId, Voucher])[]
+}
+
+export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
+  self: state.self ?? null,
+  epoch: state.epoch,
+  running: state.running,
+  users: [...state.directory.users.values()],
+  pins: [...state.directory.pins],
+  origins: [...state.directory.origins].map(([server, { floor, recent, digests, sequenced }]) => [
+    server,
+    { floor, recent: [...recent], digests: [...digests], sequenced },
+  ]),
+  conflicts: [...state.directory.conflicts],
+  lastSeq: state.directory.lastSeq,
+  servers: [...state.membership.servers.values()],
+  vouchers: [...state.vouchers],
+})
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/** Makes `state` what the snapshot says, in place: whoever holds it sees the new content. */
+export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
+  const draft = state as Writable<NodeState>
+  draft.self = snapshot.self ?? undefined
+  draft.epoch = snapshot.epoch
+  draft.running = snapshot.running
+  draft.vouchers = new Map(snapshot.vouchers)
+  ;(state.membership as Writable<NodeState['membership']>).servers = new Map(snapshot.servers.map(member => [member.id, member]))
+  const directory = state.directory as Writable<Directory>
+  directory.self = draft.self
+  directory.lastSeq = snapshot.lastSeq
+  directory.users = new Map(snapshot.users.map(user => [user.id, withUndefined(user)]))
+  directory.pins = new Map(snapshot.pins.map(([user, pin]) => [user, { pubkey: pin.pubkey, encPubkey: pin.encPubkey, proven: pin.proven }]))
+  directory.conflicts = new Set(snapshot.conflicts)
+  directory.origins = new Map(
+    snapshot.origins.map(([server, { floor, recent, digests, sequenced }]) => [
+      server,
+      { floor, recent: new Map(recent), digests: new Set(digests), sequenced },
+    ]),
+  )
+  directory.usersOf = countByServer(snapshot.users)
+}
+
+/** JSON drops keys that are undefined; the live state has them. */
+const withUndefined = (user: DirectoryUser): DirectoryUser => ({
+  id: user.id,
+  claims: user.claims.map(({ server, seq, meta, caps }) => ({ server, seq, meta, caps })),
+  local: user.local,
+})
+
+const countByServer = (users: readonly DirectoryUser[]): Map<ServerId, number> => {
+  const counts = new Map<ServerId, number>()
+  for (const { claims } of users) for (const { server } of claims) counts.set(server, (counts.get(server) ?? 0) + 1)
+  return counts
+}
+
