@@ -1,5 +1,5 @@
 /** Who is where: users, the servers that claim them, and the one key that is pinned to each. */
-import type { PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
+import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 import type { UserMeta } from '../protocol/meta.ts'
 import type { PresenceFact, PresenceSeq, SessionFact } from './facts.ts'
 import { compareSeq, isNews, newOriginOrder, type OriginOrder, remember } from './presence-order.ts'
@@ -178,6 +178,24 @@ export const forgetOrigin = (directory: Directory, server: ServerId): void => {
   const draft = directory as DirectoryDraft
   for (const entry of [...draft.users.values()]) unclaim(draft, entry.id, server)
   draft.origins.delete(server)
+}
+
+/** Counts a presence event that no presence fact names. */
+export const advanceSeq = (directory: Directory, seq: PresenceSeq): void => {
+  const draft = directory as DirectoryDraft
+  draft.lastSeq = laterSeq(draft.lastSeq, seq)
+}
+
+/** A stream was given up: what its facts said about where a user is no longer counts, the pin does. */
+export const dropPresence = (directory: Directory, stream: Address): void => {
+  const draft = directory as DirectoryDraft
+  const [kind, user] = [stream.slice(0, stream.indexOf(':')), stream.slice(stream.indexOf(':') + 1) as UserId]
+  if (kind === 'session') {
+    setLocal(draft, user, undefined)
+    if (draft.self !== undefined) unclaim(draft, user, draft.self)
+  }
+  if (kind !== 'user') return
+  for (const { server } of draft.users.get(user)?.claims ?? []) if (server !== draft.self) unclaim(draft, user, server)
 }
 
 const conflictKey = (user: UserId, pubkey: PublicKeyText): string => `${user} ${pubkey}`

@@ -1,5 +1,5 @@
 /** Every fact that a node records: past tense, immutable, the only thing that changes its state. */
-import type { Base64Url, FileId, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
+import type { Address, Base64Url, FileId, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 import type { UserMeta } from '../protocol/meta.ts'
 
 /** [epoch, counter] of a presence event at its origin; inside the signed payload, so it orders and cannot be replayed. */
@@ -10,6 +10,20 @@ export type NodeFact =
   /** The log was taken over by this incarnation; sockets of the one before are gone. */
   | { readonly type: 'node.started'; readonly server: ServerId; readonly epoch: number }
   | { readonly type: 'node.stopped'; readonly why: string }
+  /** Data was erased in the rows `[from, to]`, both included; names nobody. `lastSeq` keeps the count of presence events. */
+  | { readonly type: 'data.erased'; readonly rows: readonly (readonly [from: number, to: number])[]; readonly lastSeq: PresenceSeq }
+
+/**
+ * What was decided about a stream that cannot be folded. Stream `aside:<stream>`, not `node`, so that it goes with the stream when a
+ * person's data is erased.
+ */
+export type AsideFact =
+  /** From fact `seq` on the stream takes no more facts and fails closed. */
+  | { readonly type: 'stream.setAside'; readonly stream: Address; readonly seq: number; readonly why: string }
+  /** An operator had it folded again, and it could be. */
+  | { readonly type: 'stream.retried'; readonly stream: Address }
+  /** An operator gave up what could not be folded: the stream begins anew. `removal` names the USER_REMOVE of a session's user. */
+  | { readonly type: 'stream.dropped'; readonly stream: Address; readonly removal?: PresenceSeq }
 
 /** Who belongs to the mesh and by which key. Stream `server:<id>`. */
 export type MembershipFact =
@@ -117,4 +131,4 @@ export type BootstrapFact =
   /** The voucher is the introducer's word for us, which we show to members that we meet later. */
   | { readonly type: 'bootstrap.joined'; readonly introducer: ServerId; readonly voucher?: Voucher }
 
-export type Fact = NodeFact | MembershipFact | LinkFact | SessionFact | PresenceFact | TransferFact | BootstrapFact
+export type Fact = NodeFact | AsideFact | MembershipFact | LinkFact | SessionFact | PresenceFact | TransferFact | BootstrapFact

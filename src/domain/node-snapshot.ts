@@ -1,9 +1,9 @@
 /** A node's state as plain JSON and back: what a snapshot holds, and what a state hash is made over. */
-import type { Base64Url, ServerId, UserId } from '../protocol/ids.ts'
+import type { Address, Base64Url, ServerId, UserId } from '../protocol/ids.ts'
 import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
 import type { PresenceSeq, Voucher } from './facts.ts'
 import type { Member } from './membership.ts'
-import type { NodeState } from './node-state.ts'
+import type { Aside, NodeState } from './node-state.ts'
 
 interface OrderSnapshot {
   readonly floor: PresenceSeq
@@ -24,6 +24,7 @@ export interface NodeSnapshot {
   readonly lastSeq: PresenceSeq
   readonly servers: readonly Member[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
+  readonly aside: readonly (readonly [Address, Aside])[]
 }
 
 export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
@@ -40,6 +41,7 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   lastSeq: state.directory.lastSeq,
   servers: [...state.membership.servers.values()],
   vouchers: [...state.vouchers],
+  aside: [...state.aside],
 })
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -51,6 +53,7 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   draft.epoch = snapshot.epoch
   draft.running = snapshot.running
   draft.vouchers = new Map(snapshot.vouchers)
+  draft.aside = new Map(snapshot.aside)
   ;(state.membership as Writable<NodeState['membership']>).servers = new Map(snapshot.servers.map(member => [member.id, member]))
   const directory = state.directory as Writable<Directory>
   directory.self = draft.self

@@ -1,8 +1,14 @@
 /** The state of a node beside its machines: one fold over all its facts. */
-import type { ServerId } from '../protocol/ids.ts'
-import { type Directory, emptyDirectory, evolveDirectory, forgetOrigin, restartDirectory } from './directory.ts'
+import type { Address, ServerId } from '../protocol/ids.ts'
+import { advanceSeq, type Directory, dropPresence, emptyDirectory, evolveDirectory, forgetOrigin, restartDirectory } from './directory.ts'
 import type { Fact, Voucher } from './facts.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
+
+/** Since which fact a stream is set aside, and what it failed with. */
+export interface Aside {
+  readonly seq: number
+  readonly why: string
+}
 
 export interface NodeState {
   readonly self: ServerId | undefined
@@ -13,6 +19,8 @@ export interface NodeState {
   readonly membership: Membership
   /** What introducers said for us, by introducer. */
   readonly vouchers: ReadonlyMap<ServerId, Voucher>
+  /** Streams that wait for an operator's decision. */
+  readonly aside: ReadonlyMap<Address, Aside>
 }
 
 interface NodeStateDraft {
@@ -20,6 +28,7 @@ interface NodeStateDraft {
   epoch: number
   running: boolean
   readonly vouchers: Map<ServerId, Voucher>
+  readonly aside: Map<Address, Aside>
 }
 
 /** An empty state; every node and every replay owns one. */
@@ -30,6 +39,7 @@ export const emptyNodeState = (): NodeState => ({
   directory: emptyDirectory(),
   membership: emptyMembership(),
   vouchers: new Map(),
+  aside: new Map(),
 })
 
 /** Folds one fact, in place. Facts of links, transfers and the bootstrap change machines, not this state. */
@@ -44,6 +54,20 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       return
     case 'node.stopped':
       draft.running = false
+      return
+    case 'data.erased':
+      advanceSeq(state.directory, fact.lastSeq)
+      return
+    case 'stream.setAside':
+      draft.aside.set(fact.stream, { seq: fact.seq, why: fact.why })
+      return
+    case 'stream.retried':
+      draft.aside.delete(fact.stream)
+      return
+    case 'stream.dropped':
+      draft.aside.delete(fact.stream)
+      if (fact.removal !== undefined) advanceSeq(state.directory, fact.removal)
+      dropPresence(state.directory, fact.stream)
       return
     case 'server.forgotten':
       forgetOrigin(state.directory, fact.server)
