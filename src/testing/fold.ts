@@ -1,0 +1,56 @@
+/** A whole node without its outside, for tests: all machines, the directory and the membership, folded from a list of facts. */
+import type { MachineView, NamedEffect } from '../actors/contract.ts'
+import type { Fact } from '../domain/facts.ts'
+import type { NodeState } from '../domain/node-state.ts'
+import type { Address } from '../protocol/ids.ts'
+import { createNodeFold, viewOfNode, type NodeView } from '../server/replay.ts'
+import type { NewFact } from '../store/log.ts'
+import { createDating, type Given } from './facts.ts'
+
+export interface FoldUnderTest {
+  /** Takes facts, in order. */
+  given(facts: readonly Given[]): FoldUnderTest
+  /** Takes one fact and answers the effects that machines named for it, in order. */
+  record(fact: Given): readonly NamedEffect[]
+  /** State of the machine at an address; undefined when there is none. */
+  state(address: string): string | undefined
+  context(address: string): MachineView['context'] | undefined
+  /** Directory, pins, members: what is no machine. */
+  readonly node: NodeState
+  /** All of it as `socp state --json` prints it. */
+  view(): NodeView
+  /** All effects so far, in order. */
+  readonly effects: readonly NamedEffect[]
+  /** The facts with their streams and times: what `startNode` and `goldenOf` take. */
+  readonly facts: readonly NewFact<Fact>[]
+}
+
+/** Folds facts as a recovery does. Throws what a machine throws, and the fact that it threw at. */
+export const foldFacts = (facts: readonly Given[] = [], options: { readonly start?: number } = {}): FoldUnderTest => {
+  const fold = createNodeFold()
+  const dating = createDating(options)
+  const effects: NamedEffect[] = []
+  const taken: NewFact<Fact>[] = []
+
+  const record = (given: Given): readonly NamedEffect[] => {
+    const fact = dating.complete(given)
+    const named = fold.host.apply(fact)
+    taken.push(fact)
+    effects.push(...named)
+    return named
+  }
+  const folded: FoldUnderTest = {
+    given: more => {
+      more.forEach(record)
+      return folded
+    },
+    record,
+    state: address => fold.host.machine(address as Address)?.state,
+    context: address => fold.host.machine(address as Address)?.context,
+    node: fold.state,
+    view: () => viewOfNode(fold, taken.length),
+    effects,
+    facts: taken,
+  }
+  return folded.given(facts)
+}
