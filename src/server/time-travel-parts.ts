@@ -5,12 +5,12 @@ import type { RecordedFact } from '../store/log.ts'
 import type { NodeFold } from './replay.ts'
 
 /** `node` has one piece, itself; the others one for each machine, user or server. */
-export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers'] as const
+export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers', 'set_aside'] as const
 export type Part = (typeof parts)[number]
 
 export interface Piece {
   readonly part: Part
-  /** An address, a user's or a server's id; `node` for the node itself. */
+  /** An address, a user's or a server's id, a stream that was set aside; `node` for the node itself. */
   readonly key: string
 }
 
@@ -52,6 +52,7 @@ const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unkno
       }
     )
   },
+  set_aside: ({ state }, key) => state.aside.get(key as Address),
 }
 
 /** A piece as plain JSON; undefined when there is none. */
@@ -63,6 +64,7 @@ const keysOf: { readonly [Name in Part]: (fold: NodeFold) => Iterable<string> } 
   directory: ({ state }) => state.directory.users.keys(),
   'pins.users': ({ state }) => state.directory.pins.keys(),
   'pins.servers': ({ state }) => state.membership.servers.keys(),
+  set_aside: ({ state }) => state.aside.keys(),
 }
 
 /** The pieces that there are in a part, by key, sorted. */

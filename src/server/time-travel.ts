@@ -158,7 +158,10 @@ export interface PastState {
   readonly machines: Readonly<Record<string, unknown>>
   readonly directory: Readonly<Record<string, unknown>>
   readonly pins: { readonly users: Readonly<Record<string, unknown>>; readonly servers: Readonly<Record<string, unknown>> }
-  readonly set_aside: readonly FailedStream[]
+  /** Streams that wait for an operator's decision, as the log says. */
+  readonly set_aside: Readonly<Record<string, unknown>>
+  /** Streams that today's code cannot fold and that the log says nothing of. */
+  readonly failed: readonly FailedStream[]
 }
 
 /** The state as it is printed and compared; sorted, so that equal states have equal texts. */
@@ -174,6 +177,7 @@ export const stateOf = ({ fold, seq, at, failed }: Traveller): PastState => {
     machines: of('machines'),
     directory: of('directory'),
     pins: { users: of('pins.users'), servers: of('pins.servers') },
-    set_aside: failed,
+    set_aside: of('set_aside'),
+    failed,
   }
 }
