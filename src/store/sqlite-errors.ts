@@ -12,6 +12,9 @@ const sentences: readonly (readonly [code: string, sentence: string])[] = [
     'SQLITE_READONLY_DIRECTORY',
     'cannot be read from a directory in which this user may not write, because SQLite keeps its lock there: copy log and -wal file elsewhere, or read as their owner.',
   ],
+  // only its writer may finish, or take back, what was interrupted
+  ['SQLITE_READONLY_ROLLBACK', 'was being made when its node was interrupted: start that node once, which makes it whole.'],
+  ['SQLITE_READONLY_RECOVERY', 'was being written when its node was interrupted: start that node once, which makes it whole.'],
   ['SQLITE_READONLY', 'may not be written by this user: change its owner or rights and those of its directory.'],
   ['SQLITE_PERM', 'may not be used by this user: change its owner or rights and those of its directory.'],
   ['SQLITE_CANTOPEN', 'cannot be opened: it has to be a file, and this user has to have the right to its directory too.'],
