@@ -101,6 +101,10 @@ export interface ServeOptions {
   readonly port?: number
   readonly bootstrap?: readonly BootstrapEntry[]
   readonly args?: readonly string[]
+  /** Added to its environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** A command that starts it in its own place, as `strace -D`. */
+  readonly under?: readonly string[]
 }
 
 export interface Processes {
@@ -218,8 +222,12 @@ export const processes = (t: Test, program = checkedOut): Processes => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  const start = (args: readonly string[], cwd = folder): ChildProcess => {
-    const child = spawn(process.execPath, [program, ...args], { cwd, env: environment(), stdio: 'pipe' })
+  const start = (
+    args: readonly string[],
+    { cwd = folder, env = {}, under = [] }: { cwd?: string | undefined } & Pick<ServeOptions, 'env' | 'under'> = {},
+  ): ChildProcess => {
+    const [command = process.execPath, ...before] = [...under, process.execPath, program]
+    const child = spawn(command, [...before, ...args], { cwd, env: { ...environment(), ...env }, stdio: 'pipe' })
     const { pid } = child
     const entry = { child, gone: once(child, 'close') }
     running.add(entry)
@@ -243,9 +251,9 @@ export const processes = (t: Test, program = checkedOut): Processes => {
   return {
     folder,
     place,
-    serve: async ({ data = place('server'), port = 0, bootstrap, args = [] } = {}) => {
+    serve: async ({ data = place('server'), port = 0, bootstrap, args = [], env = {}, under = [] } = {}) => {
       const list = bootstrap === undefined ? [] : ['--bootstrap', writeBootstrap(folder, bootstrap)]
-      const child = start(['serve', '--json', '--data', data, '--port', String(port), ...list, ...args])
+      const child = start(['serve', '--json', '--data', data, '--port', String(port), ...list, ...args], { env, under })
       const inner = jsonProcess<ServeEvents>(child, 'serve')
       const { server_id: id, url, pubkey, epoch } = await inner.waitFor('ready', undefined, { timeoutMs: 30_000 })
       const { hostname: host, port: listening } = new URL(url)
@@ -258,7 +266,7 @@ export const processes = (t: Test, program = checkedOut): Processes => {
       return { ...inner, id, name, data, say: line => void child.stdin?.write(`${line}\n`), endInput: () => void child.stdin?.end() }
     },
     run: async (args, { input = '', timeoutMs = 20_000, cwd } = {}) => {
-      const child = start(args, cwd)
+      const child = start(args, { cwd })
       let stdout = ''
       let stderr = ''
       child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,0 +1,105 @@
+/** What has to be true of a data directory after whatever happened to its server: nothing acknowledged is lost, and it serves. */
+import { createHash } from 'node:crypto'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { Fact } from '../../src/domain/facts.ts'
+import { foldNode, type NodeView } from '../../src/server/replay.ts'
+import type { RecordedFact } from '../../src/store/log.ts'
+import { openLogReader } from '../../src/store/sqlite-reader.ts'
+import { attachFrameUser } from './frame-client-user.ts'
+import type { Processes, ServerProcess } from './processes.ts'
+import type { StockKey } from './stock-crypto.ts'
+
+export type Recorded = RecordedFact<Fact>
+/** Something that a client or an operator was told, so that the log has to have it for ever. */
+export interface Claim {
+  readonly what: string
+  readonly holds: (fact: Recorded) => boolean
+}
+
+export const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
+
+export interface LogOnDisk {
+  readonly facts: readonly Recorded[]
+  readonly verdict: { readonly ok: boolean; readonly seq: number; readonly why?: string }
+  readonly view: NodeView
+}
+
+/** Reads, verifies and folds a log without its server. */
+export const readLog = async (data: string): Promise<LogOnDisk> => {
+  const reader = openLogReader<Fact>(join(data, 'log.db'))
+  try {
+    return {
+      verdict: reader.verify(sha256),
+      facts: await Array.fromAsync(reader.read(1)),
+      view: await foldNode(reader.read(1)),
+    }
+  } finally {
+    reader.close()
+  }
+}
+
+/** True when a log was begun there: its first transaction may have been the one that was interrupted. */
+export const hasLog = (data: string): boolean => {
+  const file = join(data, 'log.db')
+  if (!existsSync(file) || statSync(file).size === 0) return false
+  try {
+    openLogReader(file).close()
+    return true
+  } catch (error) {
+    if (/is empty: nothing was ever recorded|was being made when its node was interrupted/.test((error as Error).message)) return false
+    throw error
+  }
+}
+
+/** Every fact, its number without a gap in log and stream, and every claim. */
+export const holdsClaims = (t: Test, { facts, verdict }: LogOnDisk, claims: readonly Claim[]): void => {
+  t.match(verdict, { ok: true, seq: facts.length }, 'the chain is whole')
+  const versions = new Map<string, number>()
+  for (const [index, { seq, stream, version }] of facts.entries()) {
+    if (seq !== index + 1) t.fail(`fact ${String(index + 1)} has the number ${String(seq)}`)
+    if (version !== (versions.get(stream) ?? 0) + 1) t.fail(`${stream} jumps to ${String(version)}`)
+    versions.set(stream, version)
+  }
+  const lost = claims.filter(claim => !facts.some(claim.holds)).map(claim => claim.what)
+  t.same(lost, [], 'all that was acknowledged is there')
+}
+
+const listedBy = (view: NodeView): readonly string[] => view.directory.map(user => user.user_id).sort()
+
+export interface Serving {
+  readonly claims: readonly Claim[]
+  readonly keyOf: (n: number) => StockKey
+}
+
+/** Checks what lies there, starts a server on it, is served by it, stops it, and checks again. Takes keys 8 and 9. */
+export const survives = async (t: Test, rig: Processes, data: string, { claims, keyOf }: Serving): Promise<void> => {
+  let before: LogOnDisk | undefined
+  if (hasLog(data)) {
+    before = await readLog(data)
+    holdsClaims(t, before, claims)
+  } else t.same(claims, [], 'nothing was acknowledged, and there is no log')
+
+  const server: ServerProcess = await rig.serve({ data })
+  const epochs = before?.facts.map(fact => fact.epoch) ?? []
+  t.ok(server.epoch > Math.max(0, ...epochs), `epoch ${String(server.epoch)} is a new one`)
+  const kay = await attachFrameUser({ url: server.url, key: keyOf(8), name: 'kay', caps: ['proof', 'ack'] })
+  const lee = await attachFrameUser({ url: server.url, key: keyOf(9), name: 'lee' })
+  const listed = (await kay.list()).map(entry => String(entry.user_id))
+  const expected = [...(before === undefined ? [] : listedBy(before.view)), kay.id, lee.id]
+  t.same(listed.sort(), expected.sort(), 'the running server knows whom the fold of its log knows')
+  kay.socket.send(kay.direct({ id: lee.id, keyText: lee.keyText }, 'alive'))
+  const heard = await lee.socket.waitFor('USER_DELIVER')
+  t.equal(lee.read(heard), 'alive', 'it serves')
+  t.same(await server.stop(), { code: 0, signal: null })
+
+  const after = await readLog(data)
+  holdsClaims(t, after, claims)
+  t.same(after.facts.slice(0, before?.facts.length ?? 0), before?.facts ?? [], 'what was there stands unchanged')
+  const { code, stdout, stderr } = await rig.run(['state', '--json', '--data', data])
+  t.equal(code, 0, stderr)
+  const { set_aside, ...state } = JSON.parse(stdout) as NodeView & { set_aside: readonly unknown[] }
+  t.same(set_aside, [])
+  t.same(state, JSON.parse(JSON.stringify(after.view)), 'the fold equals the fold of the log')
+}
