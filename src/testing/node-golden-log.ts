@@ -72,13 +72,17 @@ const readDatabase = async (file: string): Promise<readonly RecordedFact<Fact>[]
   }
 }
 
-/** Reads a golden log. Rejects when the folder holds none, or one that a newer version wrote. */
-export const readGoldenLog = async (folder: string): Promise<GoldenLog> => {
-  const golden = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')) as Golden
+/** The facts of a golden log. Rejects when the folder holds none, or one that a newer version wrote. */
+export const readGoldenFacts = async (folder: string): Promise<readonly RecordedFact<Fact>[]> => {
   const database = join(folder, 'log.db')
-  const facts = existsSync(database) ? await readDatabase(database) : readRows(await readFile(join(folder, 'log.jsonl'), 'utf8'))
-  return { facts, golden }
+  return existsSync(database) ? readDatabase(database) : readRows(await readFile(join(folder, 'log.jsonl'), 'utf8'))
 }
+
+/** Reads a golden log and the state that was recorded with it. Rejects as `readGoldenFacts`. */
+export const readGoldenLog = async (folder: string): Promise<GoldenLog> => ({
+  facts: await readGoldenFacts(folder),
+  golden: JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')) as Golden,
+})
 
 /** Records facts and the state that today's code folds them to as `log.jsonl` and `state.json`; makes the folder. Answers that state. */
 export const writeGoldenLog = async (folder: string, facts: readonly NewFact<Fact>[]): Promise<Golden> => {
