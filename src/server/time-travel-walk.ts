@@ -1,7 +1,5 @@
 /** Walks through a log fact by fact, forwards and backwards; marks on the way make going back short. */
-import type { RecordedFact } from '../store/log.ts'
-import type { Fact } from '../domain/facts.ts'
-import { checkReach, createTraveller, type Mark, type Past, type Traveller } from './time-travel.ts'
+import { Breaks, checkReach, createTraveller, type Mark, type Past, type Traveller } from './time-travel.ts'
 import { takeWatched, type Footstep } from './time-travel-changes.ts'
 
 /** Facts between two marks, at first; it doubles whenever there are too many marks. */
@@ -21,9 +19,11 @@ export const createWalk = (
   past: Past,
   { gap = FIRST_GAP, most = MOST_MARKS }: { readonly gap?: number; readonly most?: number } = {},
 ): Walk => {
-  const traveller = createTraveller(past)
+  const broken = new Map(past.broken)
+  const traveller = createTraveller({ base: past.base, broken })
   let marks: readonly Mark[] = [traveller.mark()]
   let between = gap
+  let step: Footstep | undefined
 
   const keepMark = (): void => {
     if (traveller.seq < (marks.at(-1)?.seq ?? 0) + between) return
@@ -33,27 +33,38 @@ export const createWalk = (
     between *= 2
   }
 
-  const walk = {
-    traveller,
-    step: undefined as Footstep | undefined,
-    to: async (seq: number): Promise<void> => {
-      checkReach(past, { seq })
-      const nearest = marks.findLast(mark => mark.seq < seq) ?? marks[0]
-      if (nearest !== undefined && (seq <= traveller.seq || nearest.seq > traveller.seq)) traveller.resume(nearest)
-      walk.step = undefined
-      const take = (recorded: RecordedFact<Fact>): void => {
-        if (recorded.seq === seq) walk.step = takeWatched(traveller, recorded)
+  const go = async (seq: number): Promise<void> => {
+    const nearest = marks.findLast(mark => mark.seq < seq) ?? marks[0]
+    if (nearest !== undefined && (seq <= traveller.seq || nearest.seq > traveller.seq)) traveller.resume(nearest)
+    step = undefined
+    if (seq > traveller.seq)
+      for await (const recorded of past.read(traveller.seq + 1)) {
+        if (recorded.seq > seq) break
+        if (recorded.seq === seq) step = takeWatched(traveller, recorded)
         else traveller.take(recorded)
         keepMark()
+        if (recorded.seq === seq) break
       }
-      if (seq > traveller.seq)
-        for await (const recorded of past.read(traveller.seq + 1)) {
-          if (recorded.seq > seq) break
-          take(recorded)
-          if (recorded.seq === seq) break
+    traveller.pass(seq)
+  }
+
+  return {
+    traveller,
+    get step() {
+      return step
+    },
+    to: async seq => {
+      checkReach(past, { seq })
+      for (;;) {
+        try {
+          await go(seq)
+          return
+        } catch (error) {
+          if (!(error instanceof Breaks)) throw error
+          broken.set(error.at.seq, error.at)
+          if (marks[0] !== undefined) traveller.resume(marks[0])
         }
-      traveller.pass(seq)
+      }
     },
   }
-  return walk
 }

@@ -1,19 +1,18 @@
 /** A node at a past moment of its log: the same fold as at a start, stopped where one likes. */
 import type { NamedEffect } from '../actors/contract.ts'
-import { ApplyFailed, type HostSnapshot } from '../actors/host.ts'
+import { ApplyFailed, FoldBroken } from '../actors/host.ts'
+import type { SetAside } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
-import { restoreNode, snapshotOfNode, type NodeSnapshot } from '../domain/node-snapshot.ts'
-import type { Address } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
-import { createNodeFold, type NodeFold } from './replay.ts'
+import { createNodeFold, droppedBy, foldedState, restoreFold, type FoldedState, type NodeFold } from './replay.ts'
 import { piecesOf, type Part } from './time-travel-parts.ts'
 
 /** A log as time travel reads it: the file of a running or stopped node, or a list in a test. */
 export interface Past {
-  /** Facts up to this sequence were compacted; the fold begins with what `begin` makes of them. 0 when none were. */
-  readonly since: number
-  /** Puts a fresh fold to its state at `since`. */
-  begin(fold: NodeFold): void
+  /** What stands for the facts that were compacted; undefined when none were. */
+  readonly base?: { readonly seq: number; readonly state: FoldedState } | undefined
+  /** Facts that leave the fold half written, by sequence: their streams are set aside there. Found by `surviving`. */
+  readonly broken?: ReadonlyMap<number, SetAside>
   /** Facts from `from` on, in order, up to the head at the time of the call; short reads, no cursor open across a wait. */
   read(from: number): AsyncIterable<RecordedFact<Fact>>
   /** Sequence of the last fact at this moment. */
@@ -28,29 +27,46 @@ export class OutOfReach extends Error {
   override readonly name = 'OutOfReach'
 }
 
-/** A stream that could not be folded any further, and the fact at which. */
-export interface FailedStream {
-  readonly stream: Address
-  readonly seq: number
-  readonly why: string
+/** A fact left the fold half written; whoever folds begins again without it. */
+export class Breaks extends Error {
+  override readonly name = 'Breaks'
+  readonly at: SetAside
+  constructor(at: SetAside, cause: Error) {
+    super(at.why, { cause })
+    this.at = at
+  }
 }
 
-/** Where a traveller was; shares with it what never changes, so it is no JSON and cheap to keep. */
+/**
+ * Runs `work` on a log, once more for each fact that leaves the fold half written, which is passed over then with all that follow
+ * in its stream, as at a start.
+ */
+export const surviving = async <T>(past: Past, work: (past: Past) => Promise<T>): Promise<T> => {
+  const broken = new Map(past.broken)
+  for (;;) {
+    try {
+      return await work({ ...past, broken })
+    } catch (error) {
+      if (!(error instanceof Breaks)) throw error
+      broken.set(error.at.seq, error.at)
+    }
+  }
+}
+
+/** Where a traveller was. The state shares with it what never changes, so it is cheap to keep. */
 export interface Mark {
   readonly seq: number
-  readonly at: number
-  readonly failed: readonly FailedStream[]
-  readonly node: NodeSnapshot
-  readonly machines: HostSnapshot
+  readonly state: FoldedState
 }
 
 /** A fold on its way through a log. */
 export interface Traveller {
   readonly fold: NodeFold
-  /** Sequence of the last fact taken, and its time in Unix milliseconds (0 before the first). */
+  /** Sequence of the last fact that is behind it, and the time of the last taken (Unix milliseconds, 0 before the first). */
   readonly seq: number
   readonly at: number
-  readonly failed: readonly FailedStream[]
+  /** Streams that cannot be folded, each from a fact on. */
+  readonly failing: readonly SetAside[]
   /** Takes the next fact and answers the effects that machines named. A stream that cannot be folded is set aside, as at a start. */
   take(recorded: RecordedFact<Fact>): readonly NamedEffect[]
   /** All facts up to here are behind it: rows whose fact was erased have a number and nothing to take. */
@@ -61,64 +77,85 @@ export interface Traveller {
 }
 
 /** A traveller at the beginning of a log. */
-export const createTraveller = (past: Pick<Past, 'since' | 'begin'>): Traveller => {
+export const createTraveller = ({ base, broken }: Pick<Past, 'base' | 'broken'>): Traveller => {
   const fold = createNodeFold()
-  past.begin(fold)
-  let failed: readonly FailedStream[] = []
-  const traveller = {
-    fold,
-    seq: past.since,
-    at: 0,
-    get failed() {
-      return failed
-    },
-    take: (recorded: RecordedFact<Fact>): readonly NamedEffect[] => {
-      traveller.seq = recorded.seq
-      traveller.at = recorded.at
-      // each turn sets one stream more aside, so this ends
-      while (!failed.some(({ stream }) => stream === recorded.stream)) {
-        try {
-          return fold.host.apply(recorded)
-        } catch (error) {
-          if (!(error instanceof ApplyFailed)) throw error
-          failed = [...failed, { stream: error.address, seq: recorded.seq, why: error.message }]
-          fold.host.forget(error.address)
-        }
-      }
-      return []
-    },
-    pass: (seq: number): void => {
-      traveller.seq = Math.max(traveller.seq, seq)
-    },
-    mark: (): Mark => ({
-      seq: traveller.seq,
-      at: traveller.at,
-      failed,
-      node: snapshotOfNode(fold.state),
-      machines: fold.host.snapshot(),
-    }),
-    resume: (mark: Mark): void => {
-      traveller.seq = mark.seq
-      traveller.at = mark.at
-      failed = mark.failed
-      restoreNode(fold.state, mark.node)
-      fold.host.restore(mark.machines)
-    },
+  let seq = 0
+  let at = 0
+  let failing = new Map<string, SetAside>()
+
+  const giveUp = (entry: SetAside): void => {
+    failing.set(entry.stream, entry)
+    fold.host.forget(entry.stream)
   }
-  return traveller
+  const apply = (recorded: RecordedFact<Fact>): readonly NamedEffect[] => {
+    const breaks = broken?.get(recorded.seq)
+    if (breaks !== undefined) giveUp(breaks)
+    // each turn sets one stream more aside, so this ends
+    while (!failing.has(recorded.stream)) {
+      try {
+        return fold.host.apply(recorded)
+      } catch (error) {
+        const { stream, fact } = recorded
+        if (error instanceof FoldBroken && stream.includes(':'))
+          throw new Breaks({ stream, seq: recorded.seq, why: `${stream} cannot take ${fact.type}: ${String(error.cause)}` }, error)
+        if (!(error instanceof ApplyFailed) || failing.has(error.address)) throw error
+        giveUp({ stream: error.address, seq: recorded.seq, why: error.message })
+      }
+    }
+    return []
+  }
+  const resume = (mark: Mark): void => {
+    restoreFold(fold, mark.state)
+    seq = mark.seq
+    at = mark.state.at
+    failing = new Map(mark.state.failing.map(entry => [entry.stream, entry]))
+  }
+  if (base !== undefined) resume(base)
+
+  return {
+    fold,
+    get seq() {
+      return seq
+    },
+    get at() {
+      return at
+    },
+    get failing() {
+      return [...failing.values()]
+    },
+    take: recorded => {
+      const effects = apply(recorded)
+      const anew = droppedBy(recorded.fact)
+      if (anew !== undefined) failing.delete(anew)
+      seq = recorded.seq
+      at = recorded.at
+      return effects
+    },
+    pass: to => {
+      seq = Math.max(seq, to)
+    },
+    mark: () => ({ seq, state: foldedState(fold, { at, failing: [...failing.values()] }) }),
+    resume,
+  }
 }
 
 const isAfter = (recorded: RecordedFact<Fact>, moment: Moment): boolean =>
   'seq' in moment ? recorded.seq > moment.seq : recorded.at > moment.at
 
-/** Throws `OutOfReach` for a sequence that the log does not hold any more or not yet. */
+/** Throws `OutOfReach` for a moment that the log does not hold any more or not yet. */
 export const checkReach = (past: Past, moment: Moment): void => {
-  if (!('seq' in moment)) return
+  const begin = past.base?.seq ?? 0
+  if ('at' in moment) {
+    if (past.base !== undefined && moment.at < past.base.state.at)
+      throw new OutOfReach(
+        `The facts of that time were compacted: give a time from ${new Date(past.base.state.at).toISOString()} on, or a number from ${begin} on.`,
+      )
+    return
+  }
   const head = past.head()
   if (moment.seq > head)
     throw new OutOfReach(`The log ends with fact ${head}, there is no fact ${moment.seq} yet: give a number up to ${head}, or a time.`)
-  if (moment.seq < past.since)
-    throw new OutOfReach(`The facts before ${past.since} were compacted: give a number from ${past.since} to ${head}.`)
+  if (moment.seq < begin) throw new OutOfReach(`The facts before ${begin} were compacted: give a number from ${begin} to ${head}.`)
 }
 
 /**
@@ -135,10 +172,6 @@ export const travel = async (
   const end = until !== undefined && 'seq' in until ? until.seq : past.head()
   for await (const recorded of past.read(traveller.seq + 1)) {
     if (until !== undefined && isAfter(recorded, until)) {
-      if ('at' in until && traveller.at === 0 && past.since > 0)
-        throw new OutOfReach(
-          `The facts of that time were compacted, the first that is left is of ${new Date(recorded.at).toISOString()}: give a later time.`,
-        )
       if ('at' in until) return
       break
     }
@@ -161,11 +194,11 @@ export interface PastState {
   /** Streams that wait for an operator's decision, as the log says. */
   readonly set_aside: Readonly<Record<string, unknown>>
   /** Streams that today's code cannot fold and that the log says nothing of. */
-  readonly failed: readonly FailedStream[]
+  readonly failing: readonly SetAside[]
 }
 
 /** The state as it is printed and compared; sorted, so that equal states have equal texts. */
-export const stateOf = ({ fold, seq, at, failed }: Traveller): PastState => {
+export const stateOf = ({ fold, seq, at, failing }: Traveller): PastState => {
   const { state } = fold
   const of = (part: Part) => Object.fromEntries(piecesOf(fold, part))
   return {
@@ -178,6 +211,6 @@ export const stateOf = ({ fold, seq, at, failed }: Traveller): PastState => {
     directory: of('directory'),
     pins: { users: of('pins.users'), servers: of('pins.servers') },
     set_aside: of('set_aside'),
-    failed,
+    failing,
   }
 }

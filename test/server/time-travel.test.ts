@@ -3,9 +3,17 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { Fact } from '../../src/domain/facts.ts'
 import type { Address } from '../../src/protocol/ids.ts'
-import { restoreNode } from '../../src/domain/node-snapshot.ts'
 import { foldNode } from '../../src/server/replay.ts'
-import { createTraveller, OutOfReach, stateOf, travel, type Past, type PastState } from '../../src/server/time-travel.ts'
+import {
+  createTraveller,
+  OutOfReach,
+  stateOf,
+  travel,
+  surviving,
+  type Mark,
+  type Past,
+  type PastState,
+} from '../../src/server/time-travel.ts'
 import { differencesBetween, differencesOf, takeWatched, without } from '../../src/server/time-travel-changes.ts'
 import { because } from '../../src/server/time-travel-why.ts'
 import { createWalk } from '../../src/server/time-travel-walk.ts'
@@ -24,8 +32,6 @@ const recordedFrom = (facts: readonly NewFact<Fact>[]): RecordedFact<Fact>[] => 
 }
 
 const pastOf = (facts: readonly RecordedFact<Fact>[]): Past => ({
-  since: 0,
-  begin: () => {},
   read: async function* (from) {
     yield* facts.filter(({ seq }) => seq >= from)
   },
@@ -207,21 +213,10 @@ t.test('a compacted log begins with its base, and says what it no longer holds',
   const { first, factsOf } = await chattingPair(t)
   const whole = await factsOf(first)
   const since = whole.head() - 3
-  const base = createTraveller(whole)
-  await travel(whole, base, { seq: since })
-  const mark = base.mark()
-  const compacted: Past = {
-    since,
-    begin: fold => {
-      const started = createTraveller(whole)
-      started.resume(mark)
-      const { node, machines } = started.mark()
-      restoreNode(fold.state, node)
-      fold.host.restore(machines)
-    },
-    read: from => whole.read(Math.max(from, since + 1)),
-    head: whole.head,
-  }
+  const builder = createTraveller(whole)
+  await travel(whole, builder, { seq: since })
+  const base = JSON.parse(JSON.stringify(builder.mark())) as Mark
+  const compacted: Past = { base, read: from => whole.read(Math.max(from, since + 1)), head: whole.head }
   t.strictSame(await stateAt(compacted), await stateAt(whole))
   await t.rejects(stateAt(compacted, since - 1), { message: new RegExp(`^The facts before ${since} were compacted`) })
   await t.rejects(travel(compacted, createTraveller(compacted), { at: 1 }), { message: /^The facts of that time were compacted/ })
@@ -230,4 +225,38 @@ t.test('a compacted log begins with its base, and says what it no longer holds',
   await walk.to(since)
   t.equal(walk.step, undefined)
   t.strictSame(timeless(stateOf(walk.traveller)), timeless(await stateAt(whole, since)))
+})
+
+t.test('a fact that breaks the fold sets its stream aside, as at a start, and the rest goes on', async t => {
+  const facts = recordedFrom([
+    { stream: 'node', at: 1, fact: { type: 'node.started', server: 's1', epoch: 1 } as Fact },
+    // without a sequence, which the directory needs
+    {
+      stream: 'session:u1',
+      at: 2,
+      fact: { type: 'session.attached', user: 'u1', pubkey: 'k', meta: {}, caps: [], proven: true } as unknown as Fact,
+    },
+    { stream: 'session:u1', at: 3, fact: { type: 'session.detached', user: 'u1', why: 'left' } as Fact },
+    { stream: 'link:s2', at: 4, fact: { type: 'link.dialled', server: 's2', url: 'ws://h:1' } as Fact },
+    { stream: 'aside:session:u1' as Address, at: 5, fact: { type: 'stream.dropped', stream: 'session:u1' } as Fact },
+    {
+      stream: 'session:u1',
+      at: 6,
+      fact: { type: 'session.attached', user: 'u1', pubkey: 'k', meta: {}, caps: [], proven: true, seq: [1, 1] } as unknown as Fact,
+    },
+  ])
+  await surviving(pastOf(facts), async past => {
+    const traveller = createTraveller(past)
+    await travel(past, traveller, { seq: 4 })
+    const state = stateOf(traveller)
+    t.match(state.failing, [{ stream: 'session:u1', seq: 2 }])
+    t.same(Object.keys(state.machines), ['link:s2'])
+    await travel(past, traveller, undefined)
+    t.match(stateOf(traveller), { failing: [], machines: { 'session:u1': { state: 'attached' } } })
+  })
+  const walk = createWalk(pastOf(facts))
+  await walk.to(6)
+  t.equal(walk.traveller.fold.host.machine('session:u1')?.state, 'attached')
+  await walk.to(3)
+  t.match(stateOf(walk.traveller).failing, [{ stream: 'session:u1', seq: 2 }])
 })
