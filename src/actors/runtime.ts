@@ -4,7 +4,7 @@ import type { Address } from '../protocol/ids.ts'
 import type { EventLog, NewFact } from '../store/log.ts'
 import type { MachineView, NamedEffect } from './contract.ts'
 import { FoldBroken, type Host } from './host.ts'
-import { replay, type SetAside } from './replay.ts'
+import { replay, type Replayed, type ReplayOptions } from './replay.ts'
 
 export interface RuntimeOptions<F extends { readonly type: string }> {
   readonly log: EventLog<F>
@@ -18,13 +18,6 @@ export interface RuntimeOptions<F extends { readonly type: string }> {
   readonly crashed: (error: unknown, effect: NamedEffect | undefined) => void
 }
 
-export interface Recovery {
-  /** How many facts were read. */
-  readonly facts: number
-  /** Streams whose facts could not be folded; they take no more facts. */
-  readonly setAside: readonly SetAside[]
-}
-
 export interface Runtime<F extends { readonly type: string }> {
   /**
    * Records a fact: machines and the fold have it when this returns, the log has it when `release`d functions run.
@@ -33,12 +26,21 @@ export interface Runtime<F extends { readonly type: string }> {
   record(stream: Address, fact: F): void
   /** Runs `run` in order once all that was recorded so far is committed; at the end of the tick when nothing is pending. */
   release(run: () => void): void
-  /** Folds the whole log, effects dropped. Once, before anything is recorded. */
-  recover(): Promise<Recovery>
+  /** Folds the log, or its tail, effects dropped; what cannot be folded is set aside. Once, before anything is recorded. */
+  recover(options?: ReplayOptions<F>): Promise<Replayed>
+  /** The stream takes no facts any more (`record` throws), and what its machine names is not performed. */
+  setAside(stream: Address): void
+  /** Undoes `setAside`. */
+  readmit(stream: Address): void
+  isSetAside(stream: Address): boolean
   machine(address: Address): MachineView | undefined
   machines(): Iterable<readonly [Address, MachineView]>
   /** Facts recorded and not yet committed: what admission looks at before it takes more work. */
   pending(): number
+  /** Facts recorded by this runtime, committed or not. */
+  recorded(): number
+  /** Time of the last fact, Unix milliseconds; 0 before the first. */
+  lastAt(): number
   /** Resolves when all that was recorded and released so far is through; rejects when the runtime has stopped. */
   flushed(): Promise<void>
   /** Takes no more facts, lets what is pending through, and resolves. The log stays open: it belongs to whoever opened it. */
@@ -48,6 +50,11 @@ export interface Runtime<F extends { readonly type: string }> {
 /** The runtime has stopped: closed, or by the failure in `cause`. */
 export class RuntimeStopped extends Error {
   override readonly name = 'RuntimeStopped'
+}
+
+/** The stream cannot be folded and waits for an operator's decision; the caller should have asked before. */
+export class StreamSetAside extends Error {
+  override readonly name = 'StreamSetAside'
 }
 
 type Waiting = { readonly effect: NamedEffect } | { readonly run: () => void }
@@ -66,6 +73,7 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
   let open: Batch<F> | undefined
   const inFlight: Batch<F>[] = []
   let pending = 0
+  let count = 0
   let lastAt = 0
   let phase: 'new' | 'recovering' | 'live' = 'new'
   let stopped: RuntimeStopped | undefined
@@ -153,7 +161,7 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
       if (stopped) throw stopped
       if (phase === 'recovering') throw new Error(`${fact.type} was recorded while the log was still being read`)
       phase = 'live'
-      if (aside.has(stream)) throw new RuntimeStopped(`${stream} was set aside in recovery and takes no facts`)
+      if (aside.has(stream)) throw new StreamSetAside(`${stream} was set aside and takes no facts`)
       // time may jump back, the log's time does not
       const at = Math.max(clock.now(), lastAt)
       const recorded: NewFact<F> = { stream, at, fact }
@@ -168,23 +176,29 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
       const batch = thisTick()
       batch.facts.push(recorded)
       pending += 1
-      for (const effect of effects) batch.waiting.push({ effect })
+      count += 1
+      for (const effect of effects) if (!aside.has(effect.address)) batch.waiting.push({ effect })
     },
     release: run => {
       if (stopped?.cause === undefined) thisTick().waiting.push({ run })
     },
-    recover: async () => {
+    recover: async options => {
       if (phase !== 'new') throw new Error('recovery comes once, and before anything is recorded')
       phase = 'recovering'
-      const replayed = await replay(log, host)
+      const replayed = await replay(log, host, options)
       phase = 'live'
       lastAt = replayed.lastAt
       for (const { stream } of replayed.setAside) aside.add(stream)
-      return { facts: replayed.facts, setAside: replayed.setAside }
+      return replayed
     },
+    setAside: stream => void aside.add(stream),
+    readmit: stream => void aside.delete(stream),
+    isSetAside: stream => aside.has(stream),
     machine: address => host.machine(address),
     machines: () => host.machines(),
     pending: () => pending,
+    recorded: () => count,
+    lastAt: () => lastAt,
     flushed,
     close: async () => {
       if (stopped) return

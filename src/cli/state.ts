@@ -75,7 +75,7 @@ const humanLines = ({ seq, server_id, epoch, running, directory, pins, machines 
 
 const show = async ({ data, json }: StateOptions): Promise<void> => {
   const { view, setAside } = await foldOf(await existingDirectory(data))
-  for (const { stream, seq, error } of setAside) tell(`socp: ${shown(stream)} is set aside from fact ${seq} on: ${shown(error.message)}`)
+  for (const { stream, seq, why } of setAside) tell(`socp: ${shown(stream)} is set aside from fact ${seq} on: ${shown(why)}`)
   const lines = json === true ? [jsonLine({ ...view, set_aside: setAside.map(({ stream, seq }) => ({ stream, seq })) })] : humanLines(view)
   for (const line of lines) await printLine(line)
 }

@@ -13,10 +13,7 @@ export type NodeFact =
   /** Data was erased in the rows `[from, to]`, both included; names nobody. `lastSeq` keeps the count of presence events. */
   | { readonly type: 'data.erased'; readonly rows: readonly (readonly [from: number, to: number])[]; readonly lastSeq: PresenceSeq }
 
-/**
- * What was decided about a stream that cannot be folded. Stream `aside:<stream>`, not `node`, so that it goes with the stream when a
- * person's data is erased.
- */
+/** What was decided about a stream that cannot be folded. Stream `node`. */
 export type AsideFact =
   /** From fact `seq` on the stream takes no more facts and fails closed. */
   | { readonly type: 'stream.setAside'; readonly stream: Address; readonly seq: number; readonly why: string }

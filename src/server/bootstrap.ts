@@ -28,7 +28,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
 
   const ask = (next: number): void => {
     const entry = introducers[next % introducers.length]
-    if (entry === undefined || node.stopping) return
+    if (entry === undefined || node.stopping || node.runtime.isSetAside('bootstrap')) return
     const name = `${entry.host}:${entry.port}`
     node.runtime.record('bootstrap', { type: 'bootstrap.asked', introducer: name, attempt: next })
     node.runtime.release(() => {

@@ -41,6 +41,8 @@ const limits = z.strictObject({
   userFrames: rate.default({ burst: 400, perSecond: 150 }),
   serverFrames: rate.default({ burst: 5_000, perSecond: 2_500 }),
   refusals: rate.default({ burst: 20, perSecond: 1 }),
+  /** A snapshot is made when so many facts came since the last one, and as many as there are users. */
+  snapshotFacts: z.int().positive().default(10_000),
 })
 
 const timing = z.strictObject({
@@ -58,6 +60,8 @@ const timing = z.strictObject({
   acceptFutureMs: z.int().positive().default(120_000),
   /** How long a pinned server may take to link for the first time before it is forgotten. */
   newcomerMs: z.int().positive().default(3_600_000),
+  /** How often the node signs where its log stands, if facts came meanwhile. */
+  checkpointMs: z.int().positive().default(600_000),
 })
 
 /** Everything in `--config FILE`; unknown keys are errors, so that a typing mistake is not a silent default. */

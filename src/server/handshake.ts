@@ -31,6 +31,8 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
   const done = async (peer: Peer): Promise<void> => {
     stockTimer()
     if (!connection.open || connection.peer !== undefined) return
+    // what is not known for sure about them must not be decided as if nothing had been
+    if (node.runtime.isSetAside(`${peer.role === 'server' ? 'link' : 'session'}:${peer.id}`)) throw new ProtocolError('TIMEOUT', 'set_aside')
     if (peer.role === 'server') node.links.opened(connection, peer)
     else await node.sessions.attach(connection, peer)
   }

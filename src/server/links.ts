@@ -60,6 +60,7 @@ export const createLinks = (node: Node): Links => {
 
   const dial = (server: ServerId): void => {
     const member = node.state.membership.servers.get(server)
+    if (node.runtime.isSetAside(address(server))) return
     if (member === undefined || node.stopping || stateOf(server) === 'linked' || stateOf(server) === 'dialling') return
     if (!mayDial(node.self, member.host, member.port)) {
       node.count('refused', 'address_class')

@@ -1,4 +1,5 @@
 /** Answers to frames that are refused: constants signed once at the start, so that garbage costs no signature. */
+import { StreamSetAside } from '../actors/runtime.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
 import { type ErrorCode, errorCodes, ProtocolError } from '../protocol/errors.ts'
 import type { Base64Url } from '../protocol/ids.ts'
@@ -27,7 +28,8 @@ export const createRefusals = (node: Node): Refusals => {
         constants.set(code, { event, sig: await event.signature() })
       }
     },
-    refuse(connection, error, type) {
+    refuse(connection, refused, type) {
+      const error = refused instanceof StreamSetAside ? new ProtocolError('TIMEOUT', 'set_aside', undefined, { cause: refused }) : refused
       if (!(error instanceof ProtocolError)) throw error
       node.count('refused', error.reason)
       node.log('debug', 'refused a frame', { connection: connection.id, type, code: error.code, reason: error.reason })

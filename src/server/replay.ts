@@ -1,13 +1,19 @@
 /** The fold that a node is: machines and state from recorded facts, the same live, in recovery and for `socp state`. */
-import { createHost, type Host } from '../actors/host.ts'
 import type { MachineView } from '../actors/contract.ts'
+import { createHost, type Host, type HostSnapshot } from '../actors/host.ts'
+import type { SetAside } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
 import { emptyNodeState, evolveNode, type NodeState } from '../domain/node-state.ts'
+import { type NodeSnapshot, restoreNode, snapshotOfNode } from '../domain/node-snapshot.ts'
 import { bootstrapMachine } from '../machines/bootstrap.ts'
 import { linkMachine } from '../machines/link.ts'
 import { sessionMachine } from '../machines/session.ts'
 import { transferMachine } from '../machines/transfer.ts'
+import type { Address } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
+
+/** Changes with everything that makes another state out of the same facts: snapshots of another version are not used. */
+export const FOLD_VERSION = '1'
 
 export interface NodeFold {
   readonly state: NodeState
@@ -17,17 +23,44 @@ export interface NodeFold {
 /** A node that has not lived yet. */
 export const createNodeFold = (): NodeFold => {
   const state = emptyNodeState()
-  const host = createHost<Fact>({
+  const host: Host<Fact> = createHost<Fact>({
     machines: { link: linkMachine, session: sessionMachine, transfer: transferMachine, bootstrap: bootstrapMachine },
     fold: {
       evolve: ({ fact }) => {
         evolveNode(state, fact)
+        if (fact.type === 'stream.dropped') host.forget(fact.stream)
       },
     },
     broadcast: type => type === 'node.started',
   })
   return { state, host }
 }
+
+/** The stream of which nothing counts that came before this fact. */
+export const droppedBy = (fact: Fact): Address | undefined => (fact.type === 'stream.dropped' ? fact.stream : undefined)
+
+/** A fold as a snapshot and a base keep it. */
+export interface FoldedState {
+  readonly node: NodeSnapshot
+  readonly machines: HostSnapshot
+  /** Time of the last fact, Unix milliseconds. */
+  readonly at: number
+  /** Streams that this version of the fold could not fold. */
+  readonly failing: readonly SetAside[]
+}
+
+export const foldedState = (
+  { state, host }: NodeFold,
+  { at, failing }: { readonly at: number; readonly failing: readonly SetAside[] },
+): FoldedState => ({ node: snapshotOfNode(state), machines: host.snapshot(), at, failing })
+
+/** Puts a fold to a state, in place; a fold that has not lived yet when there is none. Throws when it is not the state of a fold. */
+export const restoreFold = ({ state, host }: NodeFold, { node, machines }: Pick<FoldedState, 'node' | 'machines'> = unlived()): void => {
+  host.restore(machines)
+  restoreNode(state, node)
+}
+
+const unlived = () => ({ node: snapshotOfNode(emptyNodeState()), machines: {} })
 
 /** A node's state at a point of its log, as plain JSON. */
 export interface NodeView {

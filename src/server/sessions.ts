@@ -25,6 +25,8 @@ export interface Sessions {
   broadcast(text: string | Promise<string>, about: UserId): void
   /** The user is attached elsewhere now; a session that only waited for their return ends. */
   movedAway(user: UserId): void
+  /** Ends one session and cuts its socket. */
+  dismiss(user: UserId, why: string): void
   /** Ends every session; their removals are gossiped. */
   endAll(why: string): void
   readonly count: number
@@ -53,6 +55,7 @@ export const createSessions = (node: Node): Sessions => {
   const address = (user: UserId): Address => `session:${user}`
 
   const end = (user: UserId, why: string): void => {
+    if (node.runtime.isSetAside(address(user))) return
     node.runtime.record(address(user), { type: 'session.ended', user, why, seq: nextSeq(node.state.directory) })
     sessions.delete(user)
     node.supervisor.stop(address(user), why)
@@ -196,11 +199,13 @@ export const createSessions = (node: Node): Sessions => {
       for (const { user, connection } of sessions.values()) if (user !== about) connection?.channel.send('traffic', text)
     },
     movedAway(user) {
-      const session = sessions.get(user)
       if (node.state.directory.users.get(user)?.local !== 'detached') return
-      if (session === undefined)
-        node.runtime.record(address(user), { type: 'session.ended', user, why: 'moved', seq: nextSeq(node.state.directory) })
-      else end(user, 'moved')
+      end(user, 'moved')
+    },
+    dismiss(user, why) {
+      const connection = sessions.get(user)?.connection
+      if (node.state.directory.users.get(user)?.local !== undefined) end(user, why)
+      connection?.close(1000, why)
     },
     endAll(why) {
       for (const entry of [...node.state.directory.users.values()]) if (entry.local !== undefined) end(entry.id, why)

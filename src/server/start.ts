@@ -5,6 +5,7 @@ import { createSupervisor } from '../actors/supervisor.ts'
 import { createSigningQueue, measureSigning } from '../crypto/signing-queue.ts'
 import { decideMembership } from '../domain/membership.ts'
 import type { Fact } from '../domain/facts.ts'
+import { ControlError, type ControlListener, type ControlPort } from '../ports/control.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
 import type { Listener } from '../ports/network.ts'
 import type { Ports } from '../ports/ports.ts'
@@ -17,6 +18,7 @@ import type { EventLog } from '../store/log.ts'
 import { createBootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import { createConnections } from './connection.ts'
+import { type Control, createControl } from './control.ts'
 import { createDirectoryService } from './directory-service.ts'
 import type { Log, NodeEvent } from './events.ts'
 import { createSeen } from './freshness.ts'
@@ -24,18 +26,25 @@ import { createGossip } from './gossip.ts'
 import { createIntroducer } from './introducer.ts'
 import { createKeys } from './keys.ts'
 import { createLinks } from './links.ts'
+import { pruneNewcomers } from './newcomers.ts'
+import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { createRefusals } from './refusals.ts'
 import { createNodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
+import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
 import { createTimers } from './timers.ts'
 import { createTransfers } from './transfers.ts'
+import { createUpkeep } from './upkeep.ts'
 import type { ActorGroup, Node } from './node.ts'
 
 export interface NodeOptions {
   readonly config: NodeConfig
   readonly ports: Ports
+  /** With snapshots and a base where it is a `DurableLog`; without, the whole log is folded at each start. */
   readonly log: EventLog<Fact>
+  /** Where an operator's commands come in; they need a `DurableLog`. */
+  readonly control?: ControlPort
   readonly identity: { readonly id: ServerId; readonly privateKey: PrivateKey }
   /** Signatures at work at once: the number of cores. */
   readonly cores: number
@@ -55,13 +64,12 @@ export interface RunningNode {
 const backoff = { firstMs: 100, capMs: 5_000 }
 /** How long goodbyes may take. */
 const DRAIN_MS = 10_000
-/** How often members that never linked are looked through. */
-const PRUNE_MS = 60_000
 
 /** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { config, ports, identity, write } = options
-  const { state, host } = createNodeFold()
+  const fold = createNodeFold()
+  const { state, host } = fold
   const counters = new Map<string, number>()
   const handlers = new Map<string, (params: never) => void>()
   let lastTs = 0
@@ -159,11 +167,14 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   for (const part of [node.links, node.sessions, node.gossip, node.transfers, node.bootstrap])
     for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
-  const { facts, setAside } = await node.runtime.recover()
+  const recovered = await recoverNode({ log: options.log, fold, runtime: node.runtime, write })
   if (state.self !== undefined && state.self !== self.id) throw new Error(`this log belongs to the server ${state.self}, not to ${self.id}`)
-  if (facts > 0) write('info', 'recovered', { facts, users: state.directory.users.size, servers: state.membership.servers.size })
-  for (const { stream, seq, error } of setAside)
-    node.tell({ event: 'degraded', why: `${stream} is set aside from ${seq} on: ${error.message}` })
+  const { facts, seq, beginning } = recovered
+  if (seq > 0)
+    write('info', 'recovered', { facts, from: beginning.from, users: state.directory.users.size, servers: state.membership.servers.size })
+  recordSetAside(fold, node.runtime, recovered)
+  for (const [stream, { seq, why }] of state.aside)
+    node.tell({ event: 'degraded', why: `${stream} is set aside from fact ${seq} on: ${why}` })
   await node.refusals.prepare()
 
   const listener: Listener = await ports.network.listen(
@@ -189,11 +200,28 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     const key = await ports.crypto.importPublicKey(pubkey)
     const listed = { server: server_id as ServerId, pubkey: key.text, host: at, port, vouchedBy: 'operator' as const }
     const { facts: decided, conflict } = decideMembership(listed, state.membership, config.limits)
+    if (node.runtime.isSetAside(`server:${server_id}`)) continue
     if (conflict !== undefined)
       node.tell({ event: 'degraded', why: `the listed server ${server_id} has another key than the one pinned before` })
     for (const fact of decided) node.runtime.record(`server:${server_id}`, fact)
   }
   await node.runtime.flushed()
+  const durable = asDurable(options.log)
+  const sign = (text: string) => node.signer.sign(text, 'control')
+  const premises = durable && {
+    log: durable,
+    fold,
+    runtime: node.runtime,
+    clock: ports.clock,
+    sha256: (bytes: Uint8Array) => ports.crypto.sha256(bytes),
+    sign,
+    write,
+    recovered,
+  }
+  const upkeep = premises && createUpkeep(premises)
+  const routine = upkeep && createRoutine(node, upkeep)
+  const control =
+    premises && upkeep && options.control && (await listenTo(options.control, createControl(premises, upkeep, liveParts(node)), write))
   const url = `ws://${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`
   node.tell({
     event: 'ready',
@@ -207,9 +235,8 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   node.transfers.start()
   for (const server of state.membership.servers.keys()) node.links.manage(server)
   node.bootstrap.start()
-  node.timers.every(PRUNE_MS, () => {
-    pruneNewcomers(node)
-  })
+  pruneNewcomers(node)
+  routine?.start()
 
   let stopping: Promise<void> | undefined
   return {
@@ -221,28 +248,27 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
         node.sessions.endAll('stopping')
         node.runtime.record('node', { type: 'node.stopped', why })
         await within(ports, DRAIN_MS, node.runtime.flushed())
+        if (control !== undefined) await within(ports, DRAIN_MS, control.close())
         phase = 'stopped'
         node.timers.cancelAll()
         node.connections.closeAll(1001, 'this server is going down')
         await within(ports, DRAIN_MS, listener.close())
         await within(ports, DRAIN_MS, node.supervisor.shutdown(why))
+        if (routine !== undefined) await within(ports, DRAIN_MS, routine.finish())
         await node.runtime.close()
         await options.log.close()
       })()),
   }
 }
 
-/** Servers that were vouched for and never came make room again. */
-const pruneNewcomers = (node: Node): void => {
-  const before = node.ports.clock.now() - node.config.timing.newcomerMs
-  for (const member of node.state.membership.servers.values()) {
-    const link = node.runtime.machine(`link:${member.id}`)
-    const failing = link?.context['failingSince']
-    if (member.linked || member.vouchedBy === 'operator' || typeof failing !== 'number' || failing > before) continue
-    node.runtime.record(`link:${member.id}`, { type: 'link.forgotten', server: member.id })
-    node.runtime.record(`server:${member.id}`, { type: 'server.forgotten', server: member.id })
-    node.links.forget(member.id)
-    node.seen.forget(member.id)
+/** A node that an operator cannot ask anything is a node still. */
+const listenTo = async (port: ControlPort, control: Control, write: Log): Promise<ControlListener | undefined> => {
+  try {
+    return await port.listen(control)
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error
+    write('warn', `no commands are taken while this node runs: ${error.message}`)
+    return undefined
   }
 }
 

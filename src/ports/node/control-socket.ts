@@ -95,7 +95,9 @@ export const controlSocket = (file: string): ControlPort => ({
       })
       server.maxConnections = MAX_CONNECTIONS
       server.once('error', cause => {
-        reject(new ControlError('absent', `Cannot listen on ${file} (${(cause as NodeJS.ErrnoException).code ?? cause.message}).`, { cause }))
+        reject(
+          new ControlError('absent', `Cannot listen on ${file} (${(cause as NodeJS.ErrnoException).code ?? cause.message}).`, { cause }),
+        )
       })
       // bind happens within `listen`, so that the socket is never open to others, not even before chmod
       const before = process.umask(0o177)
@@ -146,14 +148,21 @@ export const callControl = (
       reject(
         connected
           ? new ControlError('broken', `The node hung up before it answered (${cause.message}).`, { cause })
-          : new ControlError('absent', `No node listens on ${file} (${(cause as NodeJS.ErrnoException).code ?? cause.message}).`, { cause }),
+          : new ControlError('absent', `No node listens on ${file} (${(cause as NodeJS.ErrnoException).code ?? cause.message}).`, {
+              cause,
+            }),
       )
     })
     const lines = createInterface({ input: socket })
     // the reader of lines passes its input's errors on; they are handled above
     lines.on('error', () => {})
     lines.on('line', line => {
-      const answer = JSON.parse(line) as { readonly ok?: boolean; readonly result?: unknown; readonly error?: string; readonly progress?: unknown }
+      const answer = JSON.parse(line) as {
+        readonly ok?: boolean
+        readonly result?: unknown
+        readonly error?: string
+        readonly progress?: unknown
+      }
       if (answer.ok === undefined) {
         progress(answer.progress)
         return

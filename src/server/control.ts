@@ -1,0 +1,89 @@
+/** What an operator may ask a node to do, running or not: one row a command, with its parameters. */
+import { z } from 'zod'
+import type { ControlRequest } from '../ports/control.ts'
+import type { UserId } from '../protocol/ids.ts'
+import { createPurge, type Farewell } from './erasure.ts'
+import { createSetAsideStreams, type Readmission } from './set-aside.ts'
+import { type Premises, type Upkeep, UpkeepRefused } from './upkeep.ts'
+
+type Progress = ControlRequest['progress']
+type Command = (params: unknown, progress: Progress) => Promise<unknown>
+
+/** What only a running node has to do when its log is changed. */
+export interface Live extends Farewell, Readmission {}
+
+/** Names of the commands; the values are plain JSON. */
+export type ControlCommand =
+  'machines' | 'snapshot' | 'checkpoint' | 'compact' | 'rebuild' | 'dead.list' | 'dead.retry' | 'dead.drop' | 'purge'
+
+/** Carries out a command; rejects with a sentence for the operator when it is unknown, its parameters are wrong, or it is refused. */
+export type Control = (request: Pick<ControlRequest, 'command' | 'params'> & { readonly progress?: Progress }) => Promise<unknown>
+
+const none = z.object({})
+const stream = z.object({ stream: z.string().min(1).max(256) })
+
+export const createControl = (premises: Premises, upkeep: Upkeep, live?: Live): Control => {
+  const { runtime } = premises
+  const streams = createSetAsideStreams(premises, upkeep, live)
+  const purge = createPurge(premises, upkeep, live)
+
+  /** A command that changes the log waits for those before it. */
+  const row =
+    <P>(shape: z.ZodType<P>, run: (params: P, progress: Progress) => Promise<unknown>): Command =>
+    (params, progress) => {
+      const parsed = shape.safeParse(params)
+      if (!parsed.success) {
+        const [issue] = parsed.error.issues
+        throw new UpkeepRefused(`The parameters cannot be used, at ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}.`)
+      }
+      return run(parsed.data, progress)
+    }
+  const alone = <P>(shape: z.ZodType<P>, run: (params: P, progress: Progress) => Promise<unknown>): Command =>
+    row(shape, (params, progress) => upkeep.alone(() => run(params, progress)))
+
+  const commands: Readonly<Record<ControlCommand, Command>> = {
+    // where each instance is
+    machines: row(none, () =>
+      Promise.resolve(
+        [...runtime.machines()].map(([address, { state, context }]) => ({
+          address,
+          state,
+          context,
+          ...(runtime.isSetAside(address) ? { set_aside: true } : {}),
+        })),
+      ),
+    ),
+    snapshot: alone(none, () => upkeep.snapshot()),
+    checkpoint: alone(none, () => upkeep.checkpoint()),
+    // drops all facts but the newest `keep`
+    compact: alone(z.object({ keep: z.int().min(0).default(0) }), async ({ keep }, progress) => {
+      progress({ folding: true })
+      return await upkeep.compact(keep)
+    }),
+    rebuild: alone(none, () => upkeep.rebuild()),
+    'dead.list': row(none, () => Promise.resolve(streams.list())),
+    'dead.retry': alone(stream, async ({ stream }, progress) => {
+      progress({ folding: true })
+      await streams.retry(stream)
+      await upkeep.snapshot()
+    }),
+    'dead.drop': alone(stream, ({ stream }) => streams.drop(stream)),
+    purge: alone(z.object({ user: z.string().min(1).max(64) }), async ({ user }, progress) => {
+      progress({ folding: true })
+      const purged = await purge(user as UserId)
+      await upkeep.snapshot()
+      return purged
+    }),
+  }
+  const table = new Map<string, Command>(Object.entries(commands))
+
+  return ({ command, params, progress = () => {} }) => {
+    const run = table.get(command)
+    if (run === undefined)
+      return Promise.reject(new UpkeepRefused(`This node knows no command ${command}; it knows ${[...table.keys()].join(', ')}.`))
+    return new Promise(resolve => {
+      // a refusal that is thrown becomes the answer
+      resolve(run(params, progress))
+    })
+  }
+}

@@ -1,0 +1,96 @@
+/** How a node comes back: the newest snapshot that holds, else the base, else nothing, and then the facts after it. */
+import type { Replayed } from '../actors/replay.ts'
+import type { Runtime } from '../actors/runtime.ts'
+import type { Fact } from '../domain/facts.ts'
+import type { DurableLog } from '../store/durable-log.ts'
+import { type EventLog, LogUnusable } from '../store/log.ts'
+import type { Log } from './events.ts'
+import { droppedBy, FOLD_VERSION, type FoldedState, type NodeFold, restoreFold } from './replay.ts'
+
+/** Where a fold may begin. */
+export interface Beginning {
+  readonly from: 'snapshot' | 'base' | 'nothing'
+  /** The facts up to this one are in it. */
+  readonly seq: number
+  readonly state: FoldedState | undefined
+}
+
+export interface Recovered extends Replayed {
+  readonly beginning: Beginning
+}
+
+/** A log may be one that only keeps facts. */
+export const asDurable = (log: EventLog<Fact>): DurableLog<Fact> | undefined =>
+  'snapshots' in log && 'base' in log ? (log as DurableLog<Fact>) : undefined
+
+/** Puts the fold to a text of `foldedState`; throws when it is none. */
+const begin = (fold: NodeFold, from: 'snapshot' | 'base', seq: number, text: string): Beginning => {
+  const state = JSON.parse(text) as FoldedState
+  restoreFold(fold, state)
+  return { from, seq, state }
+}
+
+/** Puts the fold to the base of the log, or to nothing when there is none. Rejects with `LogUnusable` when the base cannot be used. */
+export const beginAtBase = async (log: Pick<DurableLog<Fact>, 'base'> | undefined, fold: NodeFold): Promise<Beginning> => {
+  const base = await log?.base()
+  if (base === undefined) {
+    restoreFold(fold)
+    return { from: 'nothing', seq: 0, state: undefined }
+  }
+  try {
+    return begin(fold, 'base', base.seq, base.state)
+  } catch (cause) {
+    throw new LogUnusable(`The base of the log, at fact ${base.seq}, is not the state of a node: put a backup in its place.`, { cause })
+  }
+}
+
+const beginAtSnapshot = async (log: DurableLog<Fact>, fold: NodeFold, write: Log): Promise<Beginning | undefined> => {
+  const ignored = (why: string): void => {
+    write('warn', `a snapshot is not used and will be made anew: ${why}`)
+  }
+  const snapshot = await log.snapshots.newest(FOLD_VERSION, ignored)
+  if (snapshot === undefined) return undefined
+  try {
+    return begin(fold, 'snapshot', snapshot.seq, snapshot.state)
+  } catch (error) {
+    ignored(`the one at fact ${snapshot.seq} is not the state of a node (${error instanceof Error ? error.message : String(error)})`)
+    return undefined
+  }
+}
+
+/**
+ * Folds a log into a fold that has not lived, through its runtime. Streams that cannot be folded, and those that an operator has yet to
+ * decide about, are set aside. Rejects with `LogUnusable` when the log or its base is damaged.
+ */
+export const recoverNode = async ({
+  log,
+  fold,
+  runtime,
+  write,
+}: {
+  readonly log: EventLog<Fact>
+  readonly fold: NodeFold
+  readonly runtime: Runtime<Fact>
+  readonly write: Log
+}): Promise<Recovered> => {
+  const durable = asDurable(log)
+  const beginning = (durable && (await beginAtSnapshot(durable, fold, write))) ?? (await beginAtBase(durable, fold))
+  const { seq, state } = beginning
+  const replayed = await runtime.recover({
+    from: seq + 1,
+    lastAt: state?.at ?? 0,
+    setAside: state?.failing ?? [],
+    reset: () => {
+      restoreFold(fold, state)
+    },
+    dropped: droppedBy,
+  })
+  for (const stream of fold.state.aside.keys()) runtime.setAside(stream)
+  return { ...replayed, beginning }
+}
+
+/** Records that streams are set aside of which the log does not say so yet. */
+export const recordSetAside = (fold: NodeFold, runtime: Runtime<Fact>, { setAside }: Pick<Replayed, 'setAside'>): void => {
+  for (const { stream, seq, why } of setAside)
+    if (!fold.state.aside.has(stream)) runtime.record('node', { type: 'stream.setAside', stream, seq, why })
+}

@@ -1,0 +1,103 @@
+/** What a running node does for its log by itself, and what it does beside its log when an operator changes that. */
+import type { TransferContext, TransferEffects } from '../machines/transfer.ts'
+import { limits as wire } from '../protocol/limits.ts'
+import type { Address, ServerId, UserId } from '../protocol/ids.ts'
+import { LogRefused } from '../store/log.ts'
+import type { Live } from './control.ts'
+import type { Node } from './node.ts'
+import type { Upkeep } from './upkeep.ts'
+
+export interface Routine {
+  start(): void
+  /** A last snapshot and checkpoint, when all facts are recorded. */
+  finish(): Promise<void>
+}
+
+/** How often is looked whether a snapshot is due. */
+const WATCH_MS = 5_000
+
+export const createRoutine = (node: Node, upkeep: Upkeep): Routine => {
+  const { config } = node
+  let busy = false
+
+  const snapshot = async (): Promise<void> => {
+    const made = await upkeep.alone(() => upkeep.snapshot())
+    if (made !== undefined) node.log('debug', 'made a snapshot', made)
+  }
+  const checkpoint = async (): Promise<void> => {
+    const made = await upkeep.alone(() => upkeep.checkpoint())
+    if (made !== undefined) node.log('debug', 'made a checkpoint', { seq: made.seq })
+  }
+  /** The node lives without either: what went wrong is said, and tried again in its time. */
+  const attempt = async (what: string, run: () => Promise<void>): Promise<void> => {
+    try {
+      await run()
+    } catch (error) {
+      // the log stops the node by itself then, with the same sentence
+      if (error instanceof LogRefused) return
+      node.log('warn', `${what} was not made: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+
+  return {
+    start() {
+      node.timers.every(WATCH_MS, () => {
+        // a snapshot is as long as there are users, so a big node makes them more rarely
+        if (busy || upkeep.sinceSnapshot() < Math.max(config.limits.snapshotFacts, node.state.directory.pins.size)) return
+        busy = true
+        void attempt('a snapshot', snapshot).then(() => {
+          busy = false
+        })
+      })
+      node.timers.every(config.timing.checkpointMs, () => {
+        void attempt('a checkpoint', checkpoint)
+      })
+    },
+    async finish() {
+      await attempt('the last snapshot', snapshot)
+      await attempt('the last checkpoint', checkpoint)
+    },
+  }
+}
+
+/** Kind of a stream → how its machine, which waits for something, is helped on. */
+const helpOn: Readonly<Record<string, (node: Node, id: string, stream: Address) => void>> = {
+  link: (node, id) => {
+    node.links.effects.armRedial({ server: id as ServerId, at: node.ports.clock.now() })
+  },
+  session: (node, id) => {
+    node.sessions.effects.armGrace({ user: id as UserId, at: node.ports.clock.now() + wire.graceMs })
+  },
+  transfer: (node, _id, stream) => {
+    const { offer, expiresAt } = (node.runtime.machine(stream)?.context ?? {}) as Partial<TransferContext>
+    if (offer != null) node.transfers.effects.armExpiry({ offer, at: expiresAt ?? node.ports.clock.now() })
+  },
+  bootstrap: node => {
+    node.bootstrap.start()
+  },
+}
+
+/** The parts of a running node that an operator's commands concern. */
+export const liveParts = (node: Node): Live => ({
+  begin(user) {
+    node.sessions.dismiss(user, 'erased')
+    node.runtime.setAside(`session:${user}`)
+  },
+  over(user, gone) {
+    if (!node.state.aside.has(`session:${user}`)) node.runtime.readmit(`session:${user}`)
+    for (const address of gone) {
+      node.timers.cancel(address)
+      const [, file = '', sender = '', recipient = ''] = /^transfer:([^/]*)\/([^/]*)\/(.*)$/.exec(address) ?? []
+      // only the address is made of it
+      if (file !== '')
+        node.transfers.effects.closeTransfer({ offer: { file, sender, recipient } as TransferEffects['closeTransfer']['offer'] })
+    }
+  },
+  retried(stream) {
+    const colon = stream.indexOf(':')
+    helpOn[colon < 0 ? stream : stream.slice(0, colon)]?.(node, stream.slice(colon + 1), stream)
+  },
+  removed(user, seq) {
+    node.gossip.effects.announceRemoval({ user, seq, why: 'dropped' })
+  },
+})

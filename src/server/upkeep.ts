@@ -1,0 +1,204 @@
+/** What keeps a log small and quick to come back from: snapshots, checkpoints, compaction, read models made anew, folding again in place. */
+import { replay, type SetAside } from '../actors/replay.ts'
+import type { Runtime } from '../actors/runtime.ts'
+import type { Fact } from '../domain/facts.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Crypto } from '../ports/crypto.ts'
+import { utf8 } from '../protocol/encoding.ts'
+import type { Address } from '../protocol/ids.ts'
+import type { Checkpoint, DurableLog, Sign } from '../store/durable-log.ts'
+import type { RecordedFact } from '../store/log.ts'
+import type { Log } from './events.ts'
+import { beginAtBase, recordSetAside, type Recovered } from './recovery.ts'
+import { createNodeFold, droppedBy, FOLD_VERSION, foldedState, type FoldedState, type NodeFold, restoreFold } from './replay.ts'
+
+/** An operator asked for what cannot be done now. The message is a sentence for them. */
+export class UpkeepRefused extends Error {
+  override readonly name = 'UpkeepRefused'
+}
+
+/** What upkeep works on: a running node, or a stopped node's log that a command has opened. */
+export interface Premises {
+  readonly log: DurableLog<Fact>
+  readonly fold: NodeFold
+  readonly runtime: Runtime<Fact>
+  readonly clock: Clock
+  readonly sha256: Crypto['sha256']
+  /** Signs as the node. */
+  readonly sign: Sign
+  readonly write: Log
+  readonly recovered: Recovered
+}
+
+/** A fold of the whole log beside the live one. */
+export interface Refolded {
+  readonly fold: NodeFold
+  readonly seq: number
+  readonly lastAt: number
+  readonly failing: readonly SetAside[]
+}
+
+export interface Upkeep {
+  /** Runs `work` when all that was asked for before is done: maintenance comes one at a time. */
+  alone<T>(work: () => Promise<T>): Promise<T>
+  /** Streams that this program cannot fold. */
+  readonly failing: readonly SetAside[]
+  /** An operator gave the stream up: what could not be folded of it no longer matters. */
+  dropped(stream: Address): void
+  /** Facts since the last snapshot. */
+  sinceSnapshot(): number
+  /** Keeps the present state; undefined when the newest snapshot has it already. The same three also for within `alone`. */
+  snapshot(): Promise<{ readonly seq: number; readonly bytes: number } | undefined>
+  /** Signs where the log stands; undefined when no fact came since the last time. */
+  checkpoint(): Promise<Checkpoint | undefined>
+  /** Drops all facts but the newest `keep`; what they made stays, as a signed base. Rejects with `UpkeepRefused` while streams are set aside. */
+  compact(keep: number): Promise<{ readonly dropped: number; readonly base: number }>
+  /** Makes the read models anew; answers their numbers of rows. */
+  rebuild(): Promise<Readonly<Record<string, number>>>
+  /** Folds base and facts once more, beside the live state, giving the node its turn in between. */
+  refold(): Promise<Refolded>
+  /** Makes the live state what the log says now: after facts were erased, or can be folded that could not be. */
+  foldAgain(): Promise<void>
+}
+
+/** How often an instant without uncommitted facts is waited for. */
+const PATIENCE = 10_000
+
+export const createUpkeep = (premises: Premises): Upkeep => {
+  const { log, fold, runtime, clock, sign, recovered } = premises
+  let queue: Promise<unknown> = Promise.resolve()
+  let failing = recovered.setAside
+  let kept = recovered.beginning.from === 'snapshot' ? recovered.beginning.seq : 0
+  /** Facts that the newest snapshot does not cover: those of the tail, and what came since `mark`. */
+  let tail = recovered.facts
+  let mark = runtime.recorded()
+  let signedAt = 0
+
+  const pause = (): Promise<void> =>
+    new Promise(resolve => {
+      clock.endOfTick(resolve)
+    })
+
+  /** Runs `take` when the state is that of the last committed fact, and of no other. */
+  const still = async <T>(take: (seq: number) => T): Promise<T> => {
+    for (let attempt = 0; attempt < PATIENCE; attempt += 1) {
+      await runtime.flushed()
+      if (runtime.pending() > 0) continue
+      const before = runtime.recorded()
+      const seq = await log.head()
+      if (runtime.recorded() === before) return take(seq)
+    }
+    throw new UpkeepRefused('Facts come in faster than they are committed: try again when there is less to do.')
+  }
+
+  const textOf = (state: FoldedState): string => JSON.stringify(state)
+  const present = (): string => textOf(foldedState(fold, { at: runtime.lastAt(), failing }))
+  const hashOf = (text: string): string => [...premises.sha256(utf8(text))].map(byte => byte.toString(16).padStart(2, '0')).join('')
+
+  const refold = async (): Promise<Refolded> => {
+    const scratch = createNodeFold()
+    const { seq, state } = await beginAtBase(log, scratch)
+    const replayed = await replay(log, scratch.host, {
+      from: seq + 1,
+      lastAt: state?.at ?? 0,
+      reset: () => {
+        restoreFold(scratch, state)
+      },
+      dropped: droppedBy,
+      pause,
+    })
+    return { fold: scratch, seq: replayed.seq, lastAt: replayed.lastAt, failing: replayed.setAside }
+  }
+
+  /** The state at a fact of the past. */
+  const stateAt = async (upTo: number): Promise<string> => {
+    const scratch = createNodeFold()
+    const { seq, state } = await beginAtBase(log, scratch)
+    const { lastAt, setAside } = await replay({ read: from => until(log.read(from), upTo) }, scratch.host, {
+      from: seq + 1,
+      lastAt: state?.at ?? 0,
+      dropped: droppedBy,
+      pause,
+    })
+    if (setAside.length > 0) throw new UpkeepRefused(waitsFor(setAside.map(({ stream }) => stream)))
+    return textOf(foldedState(scratch, { at: lastAt, failing: [] }))
+  }
+
+  return {
+    alone(work) {
+      const result = queue.then(work)
+      queue = result.catch(() => {})
+      return result
+    },
+    get failing() {
+      return failing
+    },
+    dropped(stream) {
+      failing = failing.filter(entry => entry.stream !== stream)
+    },
+    sinceSnapshot: () => tail + runtime.recorded() - mark,
+    async snapshot() {
+      const { seq, state, recorded } = await still(seq => ({
+        seq,
+        state: seq > kept ? present() : '',
+        recorded: runtime.recorded(),
+      }))
+      if (seq <= kept) return undefined
+      await log.snapshots.save({ seq, foldVersion: FOLD_VERSION, state })
+      kept = seq
+      tail = 0
+      mark = recorded
+      return { seq, bytes: utf8(state).length }
+    },
+    async checkpoint() {
+      const { seq, text } = await still(seq => ({ seq, text: seq > signedAt ? present() : '' }))
+      if (seq <= signedAt) return undefined
+      const checkpoint = await log.checkpoint({ seq, stateHash: hashOf(text), at: clock.now(), sign })
+      signedAt = seq
+      return checkpoint
+    },
+    async compact(keep) {
+      if (fold.state.aside.size > 0) throw new UpkeepRefused(waitsFor([...fold.state.aside.keys()]))
+      const base = (await log.base())?.seq ?? 0
+      const { upTo, state } = await still(seq => ({ upTo: seq - keep, state: keep === 0 ? present() : undefined }))
+      if (upTo <= base) return { dropped: 0, base }
+      const { dropped } = await log.compact({ upTo, state: state ?? (await stateAt(upTo)), at: clock.now(), sign })
+      return { dropped, base: upTo }
+    },
+    rebuild: () => log.rebuild(),
+    refold,
+    async foldAgain() {
+      const again = await refold()
+      let { seq } = again
+      const before = [...fold.state.aside.keys()]
+      for (;;) {
+        // the facts that came while the long part was folded, until none is left that this one lacks
+        const missed = await replay(log, again.fold.host, { from: seq + 1, setAside: again.failing, dropped: droppedBy })
+        seq = missed.seq
+        const swapped = await still(head => {
+          if (head !== seq) return false
+          const { node, machines } = foldedState(again.fold, { at: 0, failing: [] })
+          restoreFold(fold, { node, machines })
+          failing = again.failing
+          return true
+        })
+        if (swapped) break
+      }
+      for (const stream of before) if (!fold.state.aside.has(stream)) runtime.readmit(stream)
+      for (const { stream } of failing) runtime.setAside(stream)
+      recordSetAside(fold, runtime, { setAside: failing })
+      // whatever was kept is of the state before
+      kept = 0
+    },
+  }
+}
+
+const waitsFor = (streams: readonly string[]): string =>
+  `${streams.length} stream${streams.length === 1 ? ' is' : 's are'} set aside, and the facts that could not be folded would be lost: decide about them first, with "socp log dead".`
+
+const until = async function* (facts: AsyncIterable<RecordedFact<Fact>>, last: number): AsyncGenerator<RecordedFact<Fact>, void> {
+  for await (const recorded of facts) {
+    if (recorded.seq > last) return
+    yield recorded
+  }
+}
