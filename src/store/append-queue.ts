@@ -20,10 +20,25 @@ interface Batch {
   readonly reject: (why: Error) => void
 }
 
+/** Other work of the writer, between two commits: sees the head, and answers how many facts it appended itself. */
+type Job = (head: number) => { readonly appended: number }
+
+interface WaitingJob {
+  readonly run: () => void
+  readonly reject: (why: Error) => void
+}
+
 export interface AppendQueue {
   readonly append: EventLog['append']
   /** Sequence of the last committed fact. */
   head(): number
+  /**
+   * Runs `job` once what was appended before is committed, while nothing else is. What it throws rejects; a `LogRefused` among that
+   * refuses everything after it.
+   */
+  between<R extends ReturnType<Job>>(job: (head: number) => R): Promise<R>
+  /** Resolves when the fact `seq` is committed; rejects with `LogRefused` when that cannot happen any more. */
+  reached(seq: number): Promise<void>
   /** Commits what waits without waiting for the end of the tick, and refuses every append from now on. */
   close(): Promise<void>
 }
@@ -44,22 +59,48 @@ export const createAppendQueue = (
   let scheduled = false
   let committing = false
   let refusal: LogRefused | undefined
+  /** The log itself failed, as opposed to being closed. */
+  let failed: LogRefused | undefined
   let idle: (() => void)[] = []
+  let jobs: WaitingJob[] = []
+  const marks = new Map<object, { readonly seq: number; readonly resolve: () => void; readonly reject: (why: Error) => void }>()
 
-  const settle = (batches: readonly Batch[], failure: LogRefused | undefined): void => {
+  const schedule = (): void => {
+    if (scheduled) return
+    scheduled = true
+    endOfTick(flush)
+  }
+
+  const moveTo = (seq: number): void => {
+    head = seq
+    for (const [key, mark] of marks) {
+      if (mark.seq > head) continue
+      marks.delete(key)
+      mark.resolve()
+    }
+  }
+
+  const refuseAll = (why: LogRefused, batches: readonly Batch[], due: readonly WaitingJob[]): void => {
+    refusal = why
+    failed = why
+    // what was appended while the commit ran stands on facts that are not there
+    for (const { reject } of [...batches, ...waiting, ...due, ...jobs, ...marks.values()]) reject(why)
+    waiting = []
+    jobs = []
+    marks.clear()
+  }
+
+  const settle = (batches: readonly Batch[], due: readonly WaitingJob[], failure: LogRefused | undefined): void => {
     committing = false
-    if (failure) {
-      refusal = failure
-      // what was appended while the commit ran stands on facts that are not there
-      for (const batch of [...batches, ...waiting]) batch.reject(failure)
-      waiting = []
-    } else {
+    if (failure) refuseAll(failure, batches, due)
+    else {
       for (const batch of batches) {
         batch.resolve({ firstSeq: head + 1 })
-        head += batch.rows.length
+        moveTo(head + batch.rows.length)
       }
+      for (const job of due) job.run()
     }
-    if (waiting.length > 0) flush()
+    if (waiting.length > 0 || jobs.length > 0) flush()
     else {
       for (const wake of idle) wake()
       idle = []
@@ -68,14 +109,38 @@ export const createAppendQueue = (
 
   const flush = (): void => {
     scheduled = false
-    if (committing || waiting.length === 0) return
+    if (committing || (waiting.length === 0 && jobs.length === 0)) return
     const batches = waiting
+    const due = jobs
     waiting = []
+    jobs = []
     committing = true
     const rows = batches.flatMap(batch => batch.rows)
-    commit(rows, head + 1, failure => {
-      settle(batches, failure)
-    })
+    if (batches.length === 0) settle(batches, due, undefined)
+    else {
+      commit(rows, head + 1, failure => {
+        settle(batches, due, failure)
+      })
+    }
+  }
+
+  const runJob = <R extends ReturnType<Job>>(
+    job: (head: number) => R,
+    resolve: (answer: R) => void,
+    reject: (why: Error) => void,
+  ): void => {
+    if (failed) {
+      reject(failed) // by the job before it
+      return
+    }
+    try {
+      const answer = job(head)
+      moveTo(head + answer.appended)
+      resolve(answer)
+    } catch (error) {
+      if (error instanceof LogRefused) refuseAll(error, [], [])
+      reject(error instanceof Error ? error : new Error('the job failed', { cause: error }))
+    }
   }
 
   return {
@@ -91,16 +156,36 @@ export const createAppendQueue = (
           return
         }
         waiting.push({ rows: facts.map(toRow), resolve, reject })
-        if (scheduled) return
-        scheduled = true
-        endOfTick(flush)
+        schedule()
       })
     },
     head: () => head,
-    close() {
+    between: job =>
+      new Promise((resolve, reject) => {
+        if (refusal) {
+          reject(refusal)
+          return
+        }
+        jobs.push({
+          run: () => {
+            runJob(job, resolve, reject)
+          },
+          reject,
+        })
+        schedule()
+      }),
+    reached: seq =>
+      new Promise((resolve, reject) => {
+        if (head >= seq) resolve()
+        else if (refusal) reject(refusal)
+        else marks.set({}, { seq, resolve, reject })
+      }),
+    async close() {
       refusal ??= new LogRefused('The log is closed: nothing is appended any more.')
       flush()
-      return committing ? new Promise(resolve => idle.push(resolve)) : Promise.resolve()
+      if (committing) await new Promise<void>(resolve => idle.push(resolve))
+      for (const { reject } of marks.values()) reject(refusal)
+      marks.clear()
     },
   }
 }

@@ -17,15 +17,13 @@ export interface ReadFilter {
   readonly until?: number
 }
 
-/** One checkpoint, or the base as its own, against the rows. */
+/** One checkpoint that agrees with the rows; the base is one too. */
 export interface CheckpointResult {
   readonly kind: 'checkpoint' | 'base'
   readonly seq: number
   readonly at: number
-  /** `unsigned`: on the chain, but its signature was not checked. `good`: checked. */
-  readonly result: 'good' | 'unsigned' | 'bad'
-  /** What is wrong, when it is bad. */
-  readonly why?: string
+  /** `unchecked`: on the chain, but its signature was not looked at. `good`: that too. A bad one makes the verdict not ok. */
+  readonly result: 'good' | 'unchecked'
 }
 
 /** `chain` is the hash of row `seq` in hexadecimal: two logs with the same are the same. */
@@ -68,7 +66,7 @@ export interface LogReader<T extends { readonly type: string } = { readonly type
   models(projections: Projections<T>, upTo?: number): Promise<Models>
   /** Checks every row up to the head against the chain, but no signature; blocks while it does. */
   verify(sha256: Crypto['sha256']): Verdict
-  /** The same, and every signature by `valid(text, sig)`; one that is not is a result `bad`, and the verdict is not ok. */
+  /** The same, and every signature by `valid(text, sig)`; the first that is not makes the verdict not ok. */
   verifySigned(sha256: Crypto['sha256'], valid: (text: string, sig: string) => Promise<boolean>): Promise<Verdict>
   /** Copies the log to a new file as it is at one moment, whoever writes meanwhile. Rejects with `LogUnusable` when there is a file. */
   backup(file: string): Promise<void>

@@ -3,10 +3,10 @@ import type { Models, ModelRow } from './durable-log.ts'
 import type { RecordedFact } from './log.ts'
 
 /**
- * What a new value does to the one that stands there: `replace` it, `keep` the old one when the new one is null, keep what came `first`.
- * `count` ignores the given value: 1 in a new row, one more with every change of another column.
+ * What a new value does to the one that stands there: `replace` it, `keep` the old one when the new one is null, keep what came `first`,
+ * null too, or what is `pinned`: the first that was not null. `count` ignores the given value: 1 in a new row, one more with every change of another column.
  */
-export type Merge = 'replace' | 'keep' | 'first' | 'count'
+export type Merge = 'replace' | 'keep' | 'first' | 'pinned' | 'count'
 
 export interface Column {
   readonly type: 'TEXT' | 'INTEGER'

@@ -4,6 +4,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { Random } from '../ports/random.ts'
 import type { WaitingRow } from './append-queue.ts'
 import { SALT_BYTES, createChain, genesis } from './chain.ts'
+import { chainAt, headOf } from './sqlite-rows.ts'
 import type { Schemas } from './upcasters.ts'
 
 /** Streams are kept in memory in two generations of this size, the rest is looked up: strangers can make streams, so there is a bound. */
@@ -17,18 +18,26 @@ interface Stream {
   version: number
 }
 
-/** Makes the function that inserts rows, the first as `firstSeq`. After a throw it must not be used again. */
+export interface Insertion {
+  /** Inserts rows, the first as `firstSeq`. After a throw, or after streams were changed, comes `reset`. */
+  insert(rows: readonly WaitingRow[], firstSeq: number): void
+  /** Forgets what is remembered of the database. */
+  reset(): void
+}
+
+/** Makes what inserts rows into a log. */
 export const createInsertion = (
   db: Database.Database,
   epoch: number,
   schemas: Schemas,
   { sha256, randomBytes }: { readonly sha256: Crypto['sha256']; readonly randomBytes: Random['bytes'] },
-): ((rows: readonly WaitingRow[], firstSeq: number) => void) => {
+): Insertion => {
   const chain = createChain(sha256)
   // two maps that take turns: cheaper than keeping one in the order of use
   let recent = new Map<string, Stream>()
   let older = recent
-  let previous = db.prepare<[], Uint8Array>('SELECT chain FROM facts ORDER BY seq DESC LIMIT 1').pluck().get() ?? genesis()
+  const lastLink = (): Uint8Array => chainAt(db, headOf(db)) ?? genesis()
+  let previous = lastLink()
 
   const findStream = db.prepare<[string], Stream>(
     `SELECT id, salt, name_hash AS nameHash, coalesce((SELECT max(version) FROM facts WHERE stream = streams.id), 0) AS version
@@ -57,18 +66,25 @@ export const createInsertion = (
     return stream
   }
 
-  return (rows, firstSeq) => {
-    let seq = firstSeq
-    for (const { stream: name, at, type, data } of rows) {
-      const stream = streamOf(name)
-      stream.version += 1
-      const { version } = stream
-      const schema = schemas.of(type)
-      const dataHash = chain.saltedHash(stream.salt, data)
-      const hash = chain.link(previous, dataHash, stream.nameHash, { seq, version, schema, at, epoch, type })
-      addFact.run(seq, stream.id, version, type, schema, at, epoch, data, dataHash, hash)
-      previous = hash
-      seq += 1
-    }
+  return {
+    insert(rows, firstSeq) {
+      let seq = firstSeq
+      for (const { stream: name, at, type, data } of rows) {
+        const stream = streamOf(name)
+        stream.version += 1
+        const { version } = stream
+        const schema = schemas.of(type)
+        const dataHash = chain.saltedHash(stream.salt, data)
+        const hash = chain.link(previous, dataHash, stream.nameHash, { seq, version, schema, at, epoch, type })
+        addFact.run(seq, stream.id, version, type, schema, at, epoch, data, dataHash, hash)
+        previous = hash
+        seq += 1
+      }
+    },
+    reset() {
+      recent = new Map()
+      older = recent
+      previous = lastLink()
+    },
   }
 }

@@ -1,19 +1,26 @@
 /** The event log in a SQLite file: one writer, one durable transaction for all facts of a tick, every row chained to the one before. */
 import type Database from 'better-sqlite3'
 import { createAppendQueue, type WaitingRow } from './append-queue.ts'
-import { LogRefused, LogUnusable, type EventLog } from './log.ts'
+import type { DurableLog } from './durable-log.ts'
+import { LogRefused, LogUnusable, type RecordedFact } from './log.ts'
+import type { Projections } from './projections.ts'
+import { backUp } from './sqlite-backup.ts'
+import { readBase } from './sqlite-base.ts'
+import { createCheckpoint, readCheckpoints } from './sqlite-checkpoints.ts'
+import { createCompact, dropRemainder } from './sqlite-compact.ts'
+import { createErase } from './sqlite-erase.ts'
 import { refused, unusable } from './sqlite-errors.ts'
 import { createInsertion } from './sqlite-insertion.ts'
 import { migrationsFolder, openForWriting, readMigrations } from './sqlite-open.ts'
-import { createFactReader, headOf } from './sqlite-rows.ts'
-import { verifyRows } from './sqlite-verify.ts'
+import { createRebuild, openModels } from './sqlite-rebuild.ts'
+import { baseSeqOf, createFactReader, headOf } from './sqlite-rows.ts'
+import { createSnapshots } from './sqlite-snapshots.ts'
+import { checkTail } from './sqlite-verify.ts'
+import { createTransactions, type Writing } from './sqlite-writing.ts'
 import { lockForWriting } from './sqlite-writer-lock.ts'
 import { createSchemas, type Upcasters } from './upcasters.ts'
 
-/** How many of the last rows are checked before anything is chained to them; the whole is checked by `verify`. */
-const CHECKED_TAIL = 100
-
-export interface SqliteLogOptions {
+export interface SqliteLogOptions<T extends { readonly type: string } = { readonly type: string }> {
   /** Path of the database; its directory must exist. `<file>.writer` beside it is the lock. */
   readonly file: string
   /** Of the Crypto port. */
@@ -22,14 +29,20 @@ export interface SqliteLogOptions {
   readonly randomBytes: (length: number) => Uint8Array
   /** Of the Clock port: what was appended in a tick is committed at its end. */
   readonly endOfTick: (run: () => void) => void
-  /** Steps for facts of older schema versions; none when left out. */
+  /** Steps for facts of older schema versions, and for the base's state under `base`; none when left out. */
   readonly upcasters?: Upcasters
+  /** Read models that are written in the transaction of the facts; made anew here when their version is another. */
+  readonly projections?: Projections<T>
+  /** Hears of what is no reason to stop: a fact that does not fit the read models. */
+  readonly troubled?: (why: string) => void
   /** Folder of the numbered SQL files, for tests. */
   readonly migrations?: URL
 }
 
-export interface SqliteLog<T extends { readonly type: string } = { readonly type: string }> extends EventLog<T> {
+export interface SqliteLog<T extends { readonly type: string } = { readonly type: string }> extends DurableLog<T> {
   readonly file: string
+  /** Copies the log to a new file as it is at one moment, while facts are appended. Rejects with `LogUnusable` when there is a file. */
+  backup(file: string): Promise<void>
 }
 
 /** Takes over as the next epoch, durably. */
@@ -40,32 +53,39 @@ const takeOver = (db: Database.Database): number => {
   return epoch
 }
 
-const checkTail = (db: Database.Database, { file, sha256 }: SqliteLogOptions): void => {
-  const head = headOf(db)
-  const verdict = verifyRows(db, sha256, Math.max(1, head - CHECKED_TAIL + 1), head)
-  if (!verdict.ok) {
-    throw new LogUnusable(`Row ${verdict.seq} of the log ${file} is damaged (${verdict.why}): put a backup in its place.`)
-  }
-}
-
 /** The running log on an open database of which this process is the writer. */
 const writeTo = <T extends { readonly type: string }>(
   db: Database.Database,
   unlock: () => void,
-  options: SqliteLogOptions,
+  options: SqliteLogOptions<T>,
 ): SqliteLog<T> => {
-  const { file, endOfTick, upcasters } = options
+  const { file, sha256, endOfTick, upcasters, projections, troubled = () => {} } = options
   const schemas = createSchemas(upcasters)
   const epoch = takeOver(db)
-  const insert = createInsertion(db, epoch, schemas, options)
-  const facts = createFactReader<T>(db, file, schemas)
+  if (baseSeqOf(db) > 0) {
+    db.transaction(() => {
+      dropRemainder(db)
+    }).immediate()
+  }
+  const insertion = createInsertion(db, epoch, schemas, options)
+  const reader = createFactReader<T>(db, file, schemas)
+  const models = projections && openModels(db, reader, projections, troubled)
   const writer = db.prepare<[], number>('SELECT epoch FROM writer').pluck()
+  const projected = db.prepare<[number]>('UPDATE projected SET seq = ?')
 
-  const transaction = db.transaction((rows: readonly WaitingRow[], firstSeq: number) => {
+  const fence = (): void => {
     const now = writer.get()
     if (now !== epoch)
       throw new LogRefused(`Epoch ${now ?? 'unknown'} has taken over the log ${file} from epoch ${epoch}: this process has to stop.`)
-    insert(rows, firstSeq)
+  }
+
+  const transaction = db.transaction((rows: readonly WaitingRow[], firstSeq: number) => {
+    fence()
+    insertion.insert(rows, firstSeq)
+    if (models === undefined) return
+    for (const { stream, at, type, data } of rows)
+      if (models.knows(type)) models.take({ stream, at, fact: JSON.parse(data) as RecordedFact['fact'] })
+    projected.run(firstSeq + rows.length - 1)
   })
 
   const queue = createAppendQueue({ epoch, head: headOf(db) }, endOfTick, (rows, firstSeq, done) => {
@@ -78,12 +98,28 @@ const writeTo = <T extends { readonly type: string }>(
     done()
   })
 
+  const transactions = createTransactions({ db, file, queue, insertion }, fence, endOfTick)
+  const writing: Writing<T> = { db, file, sha256, schemas, reader, queue, insertion, models, ...transactions }
+  const soon = <R>(run: () => R): Promise<R> =>
+    new Promise(resolve => {
+      resolve(run())
+    })
+
   return {
     file,
     epoch,
     append: queue.append,
-    read: from => facts(from, queue.head()),
+    read: from => reader.read(from, queue.head()),
     head: () => Promise.resolve(queue.head()),
+    snapshots: createSnapshots(writing),
+    base: () => soon(() => readBase(db, file, schemas, sha256)),
+    checkpoint: createCheckpoint(writing),
+    checkpoints: () => soon(() => readCheckpoints(db)),
+    compact: createCompact(writing, projections),
+    erase: createErase(writing, projections),
+    rebuild: createRebuild(writing, projections),
+    models: () => soon(() => models?.dump() ?? {}),
+    backup: to => backUp(db, file, to),
     async close() {
       await queue.close()
       db.close()
@@ -92,14 +128,14 @@ const writeTo = <T extends { readonly type: string }>(
   }
 }
 
-const open = <T extends { readonly type: string }>(options: SqliteLogOptions): SqliteLog<T> => {
+const open = <T extends { readonly type: string }>(options: SqliteLogOptions<T>): SqliteLog<T> => {
   const { file } = options
   const migrations = readMigrations(options.migrations ?? migrationsFolder())
   const unlock = lockForWriting(file)
   let db: Database.Database | undefined
   try {
     db = openForWriting(file, migrations)
-    checkTail(db, options)
+    checkTail(db, file, options.sha256)
     return writeTo<T>(db, unlock, options)
   } catch (error) {
     db?.close()
@@ -112,7 +148,7 @@ const open = <T extends { readonly type: string }>(options: SqliteLogOptions): S
  * Opens a log for writing, makes it where there is none, and takes over as the next epoch. Rejects with `LogUnusable` when it is
  * locked, damaged, newer, or not to be reached.
  */
-export const openSqliteLog = <T extends { readonly type: string }>(options: SqliteLogOptions): Promise<SqliteLog<T>> =>
+export const openSqliteLog = <T extends { readonly type: string }>(options: SqliteLogOptions<T>): Promise<SqliteLog<T>> =>
   new Promise(resolve => {
     resolve(open<T>(options))
   })

@@ -1,21 +1,18 @@
 /** Reads a log beside its writer or after it, read-only: for `socp log`, `socp state` and everything that looks back. */
 import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
-import type { Crypto } from '../ports/crypto.ts'
-import { LogUnusable, type EventLog } from './log.ts'
+import type { LogReader } from './log-reader.ts'
+import { LogUnusable } from './log.ts'
+import { backUp } from './sqlite-backup.ts'
+import { readBase } from './sqlite-base.ts'
+import { readCheckpoints } from './sqlite-checkpoints.ts'
+import { foldModels } from './sqlite-compact.ts'
 import { unusable } from './sqlite-errors.ts'
 import { migrationsFolder, openForReading, readMigrations } from './sqlite-open.ts'
 import { createFactReader, headOf } from './sqlite-rows.ts'
-import { verifyRows, type Verdict } from './sqlite-verify.ts'
+import { listSnapshots } from './sqlite-snapshots.ts'
+import { verifyLog, verifySigned } from './sqlite-verify.ts'
 import { createSchemas, type Upcasters } from './upcasters.ts'
-
-export interface LogReader<T extends { readonly type: string } = { readonly type: string }> extends Pick<EventLog<T>, 'read'> {
-  /** Sequence of the last committed fact at this moment, 0 when there is none. */
-  head(): number
-  /** Checks every row up to the head against the chain; blocks while it does (measured: 100,000 rows a CPU second). */
-  verify(sha256: Crypto['sha256']): Verdict
-  close(): void
-}
 
 /** Opens a log for reading, of a running, stopped or killed node. Throws `LogUnusable` with what to do. */
 export const openLogReader = <T extends { readonly type: string }>(
@@ -32,18 +29,35 @@ export const openLogReader = <T extends { readonly type: string }>(
   } catch (error) {
     throw unusable(file, error)
   }
-  const head = (): number => {
+  const schemas = createSchemas(upcasters)
+  const { facts, read } = createFactReader<T>(db, file, schemas)
+  const usable = <R>(run: () => R): R => {
     try {
-      return headOf(db)
+      return run()
     } catch (error) {
       throw unusable(file, error)
     }
   }
-  const facts = createFactReader<T>(db, file, createSchemas(upcasters))
+  const head = (): number => usable(() => headOf(db))
+
   return {
-    read: from => facts(from, head()),
+    read: (from, filter) => read(from, head(), filter),
     head,
-    verify: sha256 => verifyRows(db, sha256, 1, head()),
+    base: () => readBase(db, file, schemas),
+    checkpoints: () => usable(() => readCheckpoints(db)),
+    snapshots: () => usable(() => listSnapshots(db)),
+    async models(projections, upTo = head()) {
+      const base = readBase(db, file, schemas)
+      const scratch = await foldModels(facts(1, upTo), base?.models, projections, () => Promise.resolve())
+      try {
+        return scratch.dump()
+      } finally {
+        scratch.close()
+      }
+    },
+    verify: sha256 => verifyLog(db, sha256),
+    verifySigned: (sha256, valid) => verifySigned(db, sha256, valid),
+    backup: to => backUp(db, file, to),
     close() {
       db.close()
     },

@@ -1,7 +1,9 @@
 /** Reads facts out of the database in short pages, so that no cursor is ever open across a wait. */
 import type Database from 'better-sqlite3'
+import type { Crypto } from '../ports/crypto.ts'
 import type { Address } from '../protocol/ids.ts'
 import { asyncFacts } from './async-facts.ts'
+import type { ReadFilter } from './log-reader.ts'
 import { LogUnusable, type RecordedFact } from './log.ts'
 import { unusable } from './sqlite-errors.ts'
 import type { Schemas, StoredFact } from './upcasters.ts'
@@ -19,9 +21,24 @@ type Row = [
   data: string | null,
 ]
 
-/** Sequence of the last row, 0 when there is none. */
+/** Sequence of the last fact, the base's when all rows were dropped, 0 when there never was one. */
 export const headOf = (db: Database.Database): number =>
-  db.prepare<[], number>('SELECT coalesce(max(seq), 0) FROM facts').pluck().get() ?? 0
+  db.prepare<[], number>('SELECT max((SELECT coalesce(max(seq), 0) FROM facts), coalesce((SELECT seq FROM bases), 0))').pluck().get() ?? 0
+
+/** Sequence up to which a base stands for the facts, 0 without one. */
+export const baseSeqOf = (db: Database.Database): number => db.prepare<[], number>('SELECT seq FROM bases').pluck().get() ?? 0
+
+/** Hash of the chain at a sequence; undefined when neither a row nor the base stands there. */
+export const chainAt = (db: Database.Database, seq: number): Uint8Array | undefined =>
+  db
+    .prepare<[number, number], Uint8Array>('SELECT chain FROM bases WHERE seq = ? UNION ALL SELECT chain FROM facts WHERE seq = ? LIMIT 1')
+    .pluck()
+    .get(seq, seq)
+
+export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+/** SHA-256 of a text's UTF-8, hexadecimal. */
+export const hexDigest = (sha256: Crypto['sha256'], text: string | Uint8Array): string => toHex(sha256(Buffer.from(text as string)))
 
 const damaged = (file: string, seq: number, why: string, cause?: unknown): LogUnusable =>
   new LogUnusable(`Row ${seq} of the log ${file} ${why}: the log is damaged, put a backup in its place.`, { cause })
@@ -34,11 +51,25 @@ const parse = (file: string, seq: number, data: string): StoredFact => {
   }
 }
 
+const isNamed = (wanted: string | undefined, name: string | null, end: string): boolean =>
+  wanted === undefined || name === wanted || (wanted.endsWith(end) && name !== null && name.startsWith(wanted))
+
+export interface FactReader<T extends { readonly type: string }> {
+  /** Facts `from` … `to`, both included, upcast, in order; page by page, so that nothing is held open between two of them. */
+  facts(from: number, to: number, filter?: ReadFilter): Generator<RecordedFact<T>, void>
+  /** The same, asynchronous. */
+  read(from: number, to: number, filter?: ReadFilter): AsyncIterableIterator<RecordedFact<T>>
+}
+
 /**
- * Makes the function that reads facts `from` … `to`, both included, upcast, in order. Facts that were erased are passed over; a
+ * Makes the functions that read facts. Facts that were erased are passed over, those for which the base stands too; any other
  * row that is missing or cannot be read is `LogUnusable`, because a fold must not go on without it.
  */
-export const createFactReader = <T extends { readonly type: string }>(db: Database.Database, file: string, schemas: Schemas) => {
+export const createFactReader = <T extends { readonly type: string }>(
+  db: Database.Database,
+  file: string,
+  schemas: Schemas,
+): FactReader<T> => {
   // LEFT JOIN: a row whose stream is gone must be seen, not skipped
   const select = db
     .prepare<[number, number], Row>(
@@ -47,30 +78,38 @@ export const createFactReader = <T extends { readonly type: string }>(db: Databa
     )
     .raw()
 
-  const page = (from: number, to: number): Row[] => {
+  const usable = <R>(run: () => R): R => {
     if (!db.open) throw new LogUnusable(`The log ${file} was closed while it was read.`)
     try {
-      return select.all(from, to)
+      return run()
     } catch (error) {
       throw unusable(file, error)
     }
   }
 
-  const facts = function* (from: number, to: number): Generator<RecordedFact<T>, void> {
+  const missing = (seq: number): LogUnusable =>
+    usable(() => baseSeqOf(db)) >= seq
+      ? new LogUnusable(`The log ${file} was compacted while it was read: read it again.`)
+      : damaged(file, seq, 'is missing')
+
+  const facts = function* (from: number, to: number, { stream: wanted, type: kind, since = 0, until = Infinity }: ReadFilter = {}) {
     for (let first = from; first <= to; first += PAGE) {
       const last = Math.min(first + PAGE - 1, to)
       let expected = first
-      for (const [seq, stream, version, type, schema, at, epoch, data] of page(first, last)) {
+      for (const [seq, stream, version, type, schema, at, epoch, data] of usable(() => select.all(first, last))) {
         if (seq !== expected) break
         expected += 1
-        if (data === null) continue
+        if (data === null || at < since || at > until || !isNamed(wanted, stream, ':') || !isNamed(kind, type, '.')) continue
         if (stream === null) throw damaged(file, seq, 'has lost its stream')
         const fact = schemas.upcast(parse(file, seq, data), { seq, type, schema }) as unknown as T
         yield { seq, stream: stream as Address, version, at, epoch, fact }
       }
-      if (expected <= last) throw damaged(file, expected, 'is missing')
+      if (expected <= last) throw missing(expected)
     }
   }
 
-  return (from: number, to: number): AsyncIterableIterator<RecordedFact<T>> => asyncFacts(facts(Math.max(from, 1), to))
+  const clamped = (from: number, to: number, filter: ReadFilter = {}): Generator<RecordedFact<T>, void> =>
+    facts(Math.max(from, usable(() => baseSeqOf(db)) + 1), Math.min(to, filter.to ?? to), filter)
+
+  return { facts: clamped, read: (from, to, filter) => asyncFacts(clamped(from, to, filter)) }
 }

@@ -1,0 +1,176 @@
+/** Carries out projections on a database: the log's own in the transaction of the facts, or a scratch one in memory. */
+import Database from 'better-sqlite3'
+import type { ModelRow, Models } from './durable-log.ts'
+import type { RecordedFact } from './log.ts'
+import type { ModelTable, Projections, RowChange } from './projections.ts'
+import { isSqliteError } from './sqlite-errors.ts'
+
+type Value = string | number | null
+type Projected = Pick<RecordedFact, 'stream' | 'at' | 'fact'>
+
+export interface ModelTables {
+  /** Empty tables, in place of what stood there. */
+  create(): void
+  /** Rows as they are, beside what stands there. */
+  load(models: Models): void
+  /** Does a fact say anything to them. */
+  knows(type: string): boolean
+  take(recorded: Projected): void
+  apply(changes: readonly RowChange[]): void
+  dump(): Models
+  counts(): Readonly<Record<string, number>>
+}
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+const merges: Readonly<Record<ModelTable['columns'][string]['merge'], (column: string) => string>> = {
+  replace: column => `excluded.${column}`,
+  keep: column => `coalesce(excluded.${column}, old.${column})`,
+  first: column => `old.${column}`,
+  pinned: column => `coalesce(old.${column}, excluded.${column})`,
+  count: column => `old.${column} + 1`,
+}
+
+const putStatement = (name: string, { columns, key }: ModelTable): string => {
+  const entries = Object.entries(columns).map(([column, { merge }]) => ({ column: quoted(column), merge, key: key.includes(column) }))
+  const changing = entries.filter(entry => !entry.key && entry.merge !== 'first' && entry.merge !== 'count')
+  const insert = `INSERT INTO ${quoted(name)} AS old (${entries.map(({ column }) => column).join(', ')})
+    VALUES (${entries.map(({ merge }) => (merge === 'count' ? '1' : '?')).join(', ')}) ON CONFLICT (${key.map(quoted).join(', ')})`
+  if (changing.length === 0) return `${insert} DO NOTHING`
+  const sets = entries
+    .filter(entry => !entry.key && entry.merge !== 'first')
+    .map(({ column, merge }) => `${column} = ${merges[merge](column)}`)
+  // a row that stays the same is not written: presence repeats itself
+  const differs = changing.map(({ column, merge }) => `old.${column} IS NOT ${merges[merge](column)}`).join(' OR ')
+  return `${insert} DO UPDATE SET ${sets.join(', ')} WHERE ${differs}`
+}
+
+/** Drops the tables of whatever read models stood in a database. */
+export const dropTables = (db: Database.Database, names: readonly string[]): void => {
+  for (const name of names) db.exec(`DROP TABLE IF EXISTS ${quoted(name)}`)
+}
+
+/**
+ * @param troubled hears of a fact that its projection cannot take, which is a bug: it changes no row, here and in every rebuild alike
+ */
+export const createModelTables = <T extends { readonly type: string }>(
+  db: Database.Database,
+  { tables, initial, project }: Projections<T>,
+  troubled: (why: string) => void,
+): ModelTables => {
+  const projections = new Map(Object.entries(project)) as Map<string, (recorded: Projected) => readonly RowChange[]>
+  const statements = new Map<string, Database.Statement<Value[]>>()
+  const prepared = (sql: string): Database.Statement<Value[]> => {
+    const known = statements.get(sql)
+    if (known) return known
+    const statement = db.prepare<Value[]>(sql)
+    statements.set(sql, statement)
+    return statement
+  }
+  const puts = new Map(
+    Object.entries(tables).map(([name, table]) => [
+      name,
+      {
+        sql: putStatement(name, table),
+        given: Object.entries(table.columns).flatMap(([column, { merge }]) => (merge === 'count' ? [] : [column])),
+      },
+    ]),
+  )
+
+  const put = (name: string, row: ModelRow): void => {
+    const target = puts.get(name)
+    if (!target) throw new TypeError(`there is no read model ${name}`)
+    prepared(target.sql).run(...target.given.map(column => row[column] ?? null))
+  }
+
+  const remove = (name: string, where: ModelRow): void => {
+    const columns = Object.keys(where)
+    if (columns.length === 0) throw new TypeError(`removing everything from ${name} is not asked for by a fact`)
+    prepared(`DELETE FROM ${quoted(name)} WHERE ${columns.map(column => `${quoted(column)} IS ?`).join(' AND ')}`).run(
+      ...Object.values(where),
+    )
+  }
+
+  const apply = (changes: readonly RowChange[]): void => {
+    for (const change of changes) {
+      if ('put' in change) put(change.put, change.row)
+      else remove(change.remove, change.where)
+    }
+  }
+
+  const load = (models: Models): void => {
+    for (const [name, rows] of Object.entries(models)) {
+      const columns = Object.keys(tables[name]?.columns ?? {})
+      // a table that is no longer described has no place to go to
+      if (columns.length === 0) continue
+      const insert = `INSERT INTO ${quoted(name)} (${columns.map(quoted).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
+      for (const row of rows) prepared(insert).run(...columns.map(column => row[column] ?? null))
+    }
+  }
+
+  return {
+    create() {
+      statements.clear()
+      dropTables(db, Object.keys(tables))
+      for (const [name, { columns, key }] of Object.entries(tables)) {
+        const list = Object.entries(columns).map(([column, { type }]) => `${quoted(column)} ${type}`)
+        db.exec(`CREATE TABLE ${quoted(name)} (${list.join(', ')}, PRIMARY KEY (${key.map(quoted).join(', ')})) STRICT`)
+      }
+      load(initial)
+    },
+    load(models) {
+      // a base has the initial rows too, as they were by then
+      for (const name of Object.keys(models)) if (puts.has(name)) prepared(`DELETE FROM ${quoted(name)}`).run()
+      load(models)
+    },
+    knows: type => projections.has(type),
+    take(recorded) {
+      try {
+        apply(projections.get(recorded.fact.type)?.(recorded) ?? [])
+      } catch (error) {
+        if (isSqliteError(error)) throw error
+        troubled(`${recorded.fact.type} of ${recorded.stream} does not fit the read models: ${String(error)}`)
+      }
+    },
+    apply,
+    dump: () =>
+      Object.fromEntries(
+        Object.entries(tables).map(([name, { columns, key }]) => [
+          name,
+          db
+            .prepare<[], ModelRow>(
+              `SELECT ${Object.keys(columns).map(quoted).join(', ')} FROM ${quoted(name)} ORDER BY ${key.map(quoted).join(', ')}`,
+            )
+            .all(),
+        ]),
+      ),
+    counts: () =>
+      Object.fromEntries(
+        Object.keys(tables).map(name => [
+          name,
+          db
+            .prepare<[], number>(`SELECT count(*) FROM ${quoted(name)}`)
+            .pluck()
+            .get() ?? 0,
+        ]),
+      ),
+  }
+}
+
+/** Read models in memory, for those of a moment that is past; `close` them. */
+export const scratchModels = <T extends { readonly type: string }>(
+  projections: Projections<T>,
+  base: Models | undefined,
+  troubled: (why: string) => void,
+): ModelTables & { close(): void } => {
+  const db = new Database(':memory:')
+  const tables = createModelTables(db, projections, troubled)
+  tables.create()
+  if (base) tables.load(base)
+  return {
+    ...tables,
+    close() {
+      db.close()
+    },
+  }
+}

@@ -1,0 +1,82 @@
+/** What every part of a log that is written has: its database, its transactions between commits, and one maintenance at a time. */
+import type Database from 'better-sqlite3'
+import type { AppendQueue } from './append-queue.ts'
+import { LogUnusable } from './log.ts'
+import { isSqliteError, refused, unusable } from './sqlite-errors.ts'
+import type { Insertion } from './sqlite-insertion.ts'
+import type { ModelTables } from './sqlite-models.ts'
+import type { FactReader } from './sqlite-rows.ts'
+import type { Schemas } from './upcasters.ts'
+
+export interface Writing<T extends { readonly type: string }> {
+  readonly db: Database.Database
+  readonly file: string
+  readonly sha256: (bytes: Uint8Array) => Uint8Array
+  readonly schemas: Schemas
+  readonly reader: FactReader<T>
+  readonly queue: AppendQueue
+  readonly insertion: Insertion
+  /** The read models in the file; undefined when the log has none. */
+  readonly models: ModelTables | undefined
+  /**
+   * A transaction between two commits of facts. When the disk is full it is undone, rejects with `LogUnusable`, and the log goes on;
+   * any other failure refuses the log, as that of a commit does.
+   */
+  transact<R>(job: (head: number) => R): Promise<R>
+  /** The same, for a job that inserted `appended` facts. */
+  transactFacts<R extends { readonly appended: number }>(job: (head: number) => R): Promise<R>
+  /** Runs between two commits, but outside of a transaction, for what cannot be in one. */
+  outside<R>(job: () => R): Promise<R>
+  /** One maintenance after the other. */
+  alone<R>(run: () => Promise<R>): Promise<R>
+  /** Lets what came in meanwhile be handled. */
+  breathe(): Promise<void>
+}
+
+/** What was asked of the disk and undone again by it; the log can go on. */
+const isUndone = (error: unknown): boolean => isSqliteError(error) && error.code.startsWith('SQLITE_FULL')
+
+/** @param fence throws when another writer has taken over */
+export const createTransactions = (
+  { db, file, queue, insertion }: Pick<Writing<never>, 'db' | 'file' | 'queue' | 'insertion'>,
+  fence: () => void,
+  endOfTick: (run: () => void) => void,
+): Pick<Writing<never>, 'transact' | 'transactFacts' | 'outside' | 'alone' | 'breathe'> => {
+  let last: Promise<unknown> = Promise.resolve()
+
+  const asked = <R>(job: () => R): R => {
+    try {
+      return job()
+    } catch (error) {
+      if (error instanceof LogUnusable || !isSqliteError(error)) throw error
+      if (isUndone(error)) throw unusable(file, error)
+      throw refused(file, error)
+    }
+  }
+
+  const inTransaction = <R>(job: (head: number) => R, head: number): R => {
+    const transaction = db.transaction(() => {
+      fence()
+      return job(head)
+    })
+    try {
+      return asked(() => transaction.immediate())
+    } catch (error) {
+      // rows that are undone must not be chained to
+      insertion.reset()
+      throw error
+    }
+  }
+
+  return {
+    transact: async job => (await queue.between(head => ({ appended: 0, answer: inTransaction(job, head) }))).answer,
+    transactFacts: job => queue.between(head => inTransaction(job, head)),
+    outside: async job => (await queue.between(() => ({ appended: 0, answer: asked(job) }))).answer,
+    alone: run => {
+      const mine = last.then(run)
+      last = mine.catch(() => {})
+      return mine
+    },
+    breathe: () => new Promise(resolve => void endOfTick(resolve)),
+  }
+}
