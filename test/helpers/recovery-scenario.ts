@@ -1,4 +1,5 @@
 /** One life of a server with users, a file and a peer, always the same, whose clients write down what they were told. */
+import { setTimeout as later } from 'node:timers/promises'
 import { newId } from './frame-client.ts'
 import { attachFrameUser } from './frame-client-user.ts'
 import type { FrameUser } from './frame-client-user.ts'
@@ -11,6 +12,7 @@ export interface Life {
   readonly rig: Processes
   readonly data: string
   readonly env?: Readonly<Record<string, string>>
+  readonly under?: readonly string[]
   readonly keyOf: (n: number) => StockKey
   readonly claim: (claim: Claim) => void
 }
@@ -101,20 +103,35 @@ const live = async (server: ServerProcess, { keyOf, claim }: Life, cleanups: (()
   else throw new Error(`the server ended with ${String(stopped.code ?? stopped.signal)}`)
 }
 
-/** Lives it; answers `killed` when the server was killed on the way. Rejects when something else went wrong. */
-export const liveOnce = async (life: Life): Promise<'through' | 'killed'> => {
+/** How a life ended: `through`, or before by SIGKILL or with an exit code; then with all that was written to standard error. */
+export interface Ended {
+  readonly how: 'through' | 'killed' | 'failed'
+  readonly code?: number | null
+  readonly stderr: string
+}
+
+/** How long a process may take to end once its clients notice that something is wrong. */
+const END_MS = 5_000
+
+/** Lives it. Rejects when something went wrong and the server is still alive. */
+export const liveOnce = async (life: Life): Promise<Ended> => {
   const cleanups: (() => unknown)[] = []
   let server: ServerProcess | undefined
   try {
-    server = await life.rig.serve({ data: life.data, ...(life.env === undefined ? {} : { env: life.env }) })
+    const { data, env, under } = life
+    server = await life.rig.serve({ data, ...(env === undefined ? {} : { env }), ...(under === undefined ? {} : { under }) })
     await live(server, life, cleanups)
-    return 'through'
+    return { how: 'through', stderr: server.stderr() }
   } catch (error) {
-    if (server === undefined && /SIGKILL/.test((error as Error).message)) return 'killed'
-    if (server === undefined) throw error
-    const dead = await Promise.race([server.exited, new Promise<undefined>(resolve => setTimeout(resolve, 2_000, undefined))])
-    if (dead?.signal !== 'SIGKILL') throw error
-    return 'killed'
+    const { message } = error as Error
+    if (server === undefined) {
+      const end = /serve ended with (SIGKILL|\d+)/.exec(message)?.[1]
+      if (end === undefined) throw error
+      return end === 'SIGKILL' ? { how: 'killed', stderr: message } : { how: 'failed', code: Number(end), stderr: message }
+    }
+    const dead = await Promise.race([server.exited, later(END_MS, undefined, { ref: false })])
+    if (dead === undefined) throw error
+    return { how: dead.signal === 'SIGKILL' ? 'killed' : 'failed', code: dead.code, stderr: server.stderr() }
   } finally {
     await Promise.all(cleanups.map(cleanup => cleanup()))
   }

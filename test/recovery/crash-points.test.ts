@@ -32,7 +32,7 @@ const syncs = disk.count('sync')
 t.test(
   `without a fault the life goes through, with ${String(all.length)} acknowledgements and ${String(syncs)} durable writes`,
   async t => {
-    t.equal(lived, 'through')
+    t.equal(lived.how, 'through', lived.stderr)
     t.ok(syncs > 20)
     await survives(t, rig, whole, { claims: all, keyOf })
   },
@@ -45,7 +45,8 @@ for (const point of sampled(Array.from({ length: syncs }, (_, n) => n + 1))) {
     const claims: Claim[] = []
     const ended = await liveOnce({ rig, data, env: mortal.env, keyOf, claim: claim => claims.push(claim) })
     // the life is not the same to the last write: which facts share a tick is the scheduler's choice
-    if (ended === 'through') t.ok(point > syncs - 8, 'only the last points may not be reached')
+    if (ended.how === 'through') t.ok(point > syncs - 8, 'only the last points may not be reached')
+    else t.equal(ended.how, 'killed')
     t.comment(`${String(claims.length)} acknowledgements; last on the disk: ${mortal.last()}`)
     const [synced, torn] = [rig.place('synced'), rig.place('torn')]
     onlySynced(data, mortal, synced)
