@@ -14,9 +14,7 @@ export const mortalPorts = (clock: Clock, network: Network): MortalPorts => {
   let alive = true
   const sockets = new Set<Socket>()
   const listeners = new Set<Listener>()
-  const living = (run: () => void) => (): void => {
-    if (alive) run()
-  }
+  const timers = new Set<() => void>()
   /** The handler hears nothing more once its process is dead. */
   const mortal = (socket: Socket, handler: SocketHandler): SocketHandler => {
     sockets.add(socket)
@@ -37,9 +35,22 @@ export const mortalPorts = (clock: Clock, network: Network): MortalPorts => {
     clock: {
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      after: (ms, run) => clock.after(ms, living(run)),
+      after: (ms, run) => {
+        if (!alive) return () => {}
+        const cancel = clock.after(ms, () => {
+          timers.delete(cancel)
+          run()
+        })
+        timers.add(cancel)
+        return () => {
+          timers.delete(cancel)
+          cancel()
+        }
+      },
       endOfTick: run => {
-        clock.endOfTick(living(run))
+        clock.endOfTick(() => {
+          if (alive) run()
+        })
       },
     },
     network: {
@@ -55,6 +66,8 @@ export const mortalPorts = (clock: Clock, network: Network): MortalPorts => {
     },
     die: async () => {
       alive = false
+      // a timer that is left would keep the process of the test alive
+      for (const cancel of timers) cancel()
       for (const socket of sockets) socket.terminate()
       await Promise.all([...listeners].map(listener => listener.close()))
     },

@@ -4,7 +4,6 @@ import { nodeCrypto } from '../crypto/node-crypto.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { NodeState } from '../domain/node-state.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { PrivateKey } from '../ports/crypto.ts'
 import { nodeClock } from '../ports/node/clock.ts'
 import { nodeNetwork } from '../ports/node/network.ts'
 import { nodeRandom } from '../ports/node/random.ts'
@@ -20,9 +19,10 @@ import { createDating, type Given } from './facts.ts'
 import { mortalPorts } from './mortal-ports.ts'
 import { watchLog } from './watched-log.ts'
 
+/** A server's id and its private key as PKCS#8 DER. */
 export interface TestIdentity {
   readonly id: string
-  readonly privateKey: PrivateKey
+  readonly pkcs8: Uint8Array
 }
 
 export interface TestNodeOptions {
@@ -72,13 +72,13 @@ export interface TestNode {
   restart(): Promise<TestNode>
 }
 
-/** A server's id and key; making an RSA-4096 key takes seconds, so make one and use it again. */
+/** Makes an id and a key. An RSA-4096 key takes seconds: make one, keep it in a file of your tests, and use it again. */
 export const newIdentity = async (): Promise<TestIdentity> => {
-  const { privateKey } = await nodeCrypto().generateKey()
-  return { id: nodeRandom().uuid(), privateKey }
+  const { pkcs8 } = await nodeCrypto().generateKey()
+  return { id: nodeRandom().uuid(), pkcs8 }
 }
 
-const FIRST_PAUSE_MS = 5_000
+const PATIENCE_MS = 5_000
 
 const fill = async (disk: MemoryDisk, given: readonly Given[]): Promise<void> => {
   const dating = createDating()
@@ -104,6 +104,7 @@ export const startNode = async (options: TestNodeOptions = {}): Promise<TestNode
 const boot = async (disk: MemoryDisk, options: TestNodeOptions & { readonly identity: TestIdentity }): Promise<TestNode> => {
   const { identity } = options
   const real = nodeClock()
+  const crypto = options.ports?.crypto ?? nodeCrypto()
   const { clock, network, die } = mortalPorts(options.clock ?? real, options.ports?.network ?? nodeNetwork())
   const events: NodeEvent[] = []
   const complaints: string[] = []
@@ -118,9 +119,9 @@ const boot = async (disk: MemoryDisk, options: TestNodeOptions & { readonly iden
   let ended = false
   const running = await start({
     config,
-    ports: { random: nodeRandom(), crypto: nodeCrypto(), ...options.ports, clock, network },
+    ports: { random: nodeRandom(), ...options.ports, crypto, clock, network },
     log,
-    identity: { id: identity.id as ServerId, privateKey: identity.privateKey },
+    identity: { id: identity.id as ServerId, privateKey: await crypto.importPrivateKey(identity.pkcs8) },
     cores: 1,
     write: (level, message, fields) => {
       if (level === 'warn' || level === 'error') complaints.push(fields === undefined ? message : `${message} ${JSON.stringify(fields)}`)
@@ -131,6 +132,9 @@ const boot = async (disk: MemoryDisk, options: TestNodeOptions & { readonly iden
     fatal: error => {
       complaints.push(`the node stopped: ${error.message}`)
     },
+  }).catch(async (error: unknown) => {
+    await die()
+    throw error
   })
   const ready = events.find(event => event.event === 'ready')
   if (ready === undefined) throw new Error(`the node started without being ready: ${complaints.join('; ')}`)
@@ -179,7 +183,7 @@ const boot = async (disk: MemoryDisk, options: TestNodeOptions & { readonly iden
     view: async () => viewOfNode(fold, await log.head()),
     effects,
     facts: () => Array.fromAsync(memoryLog<Fact>({ disk: { ...disk } }).read(1)),
-    until: async (address, wanted, { withinMs = FIRST_PAUSE_MS } = {}) => {
+    until: async (address, wanted, { withinMs = PATIENCE_MS } = {}) => {
       const met = typeof wanted === 'function' ? wanted : (now: MachineView | undefined) => now?.state === wanted
       await looked(
         () => (met(machine(address)) ? true : undefined),
@@ -191,7 +195,7 @@ const boot = async (disk: MemoryDisk, options: TestNodeOptions & { readonly iden
         },
       )
     },
-    untilFact: async (type, { withinMs = FIRST_PAUSE_MS } = {}) =>
+    untilFact: async (type, { withinMs = PATIENCE_MS } = {}) =>
       looked(
         () => {
           const index = facts.findIndex(({ fact }, at) => at >= seen && fact.type === type)
@@ -202,7 +206,11 @@ const boot = async (disk: MemoryDisk, options: TestNodeOptions & { readonly iden
         withinMs,
         () => `no ${type} was recorded`,
       ),
-    stop: () => end(() => running.stop('stopped by the test')),
+    stop: () =>
+      end(async () => {
+        await running.stop('stopped by the test')
+        await die()
+      }),
     crash: () => end(die),
     restart: async () => {
       if (!ended) throw new Error('the node still runs: stop it or crash it before it starts again')
