@@ -66,8 +66,11 @@ export const ensuredDirectory = async (given: string): Promise<string> => {
 }
 
 /** The files in a data directory. */
-export const filesIn = (directory: string): { readonly key: string; readonly identity: string; readonly log: string } => ({
+export const filesIn = (
+  directory: string,
+): { readonly key: string; readonly identity: string; readonly log: string; readonly control: string } => ({
   key: join(directory, 'key.pem'),
   identity: join(directory, 'identity.json'),
   log: join(directory, 'log.db'),
+  control: join(directory, 'control.sock'),
 })

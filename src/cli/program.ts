@@ -6,6 +6,7 @@ import { LogRefused, LogUnusable } from '../store/log.ts'
 import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
 import { addKeys } from './keys.ts'
 import { addLog } from './log.ts'
+import { addLogAdmin } from './log-admin.ts'
 import { addChat } from './chat.ts'
 import { addState } from './state.ts'
 import { addServe } from './serve.ts'
@@ -13,7 +14,15 @@ import { withExamples } from './options.ts'
 import { tell } from './output.ts'
 
 /** Each adds one command with its subcommands, in the order of the help. */
-const commands: readonly ((program: Command) => void)[] = [addServe, addChat, addKeys, addLog, addState]
+const commands: readonly ((program: Command) => void)[] = [
+  addServe,
+  addChat,
+  addKeys,
+  program => {
+    addLogAdmin(addLog(program))
+  },
+  addState,
+]
 
 const version = (): string => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }

@@ -5,20 +5,20 @@ import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { nodeCrypto } from '../crypto/node-crypto.ts'
-import type { Fact } from '../domain/facts.ts'
 import { nodeClock } from '../ports/node/clock.ts'
+import { controlSocket } from '../ports/node/control-socket.ts'
 import { nodeNetwork } from '../ports/node/network.ts'
 import { nodeRandom } from '../ports/node/random.ts'
 import { NetworkError } from '../ports/network.ts'
 import type { ServerId } from '../protocol/ids.ts'
 import type { NodeEvent } from '../server/events.ts'
 import { startNode } from '../server/start.ts'
-import { openSqliteLog } from '../store/sqlite-log.ts'
 import { readConfig, type ServeOptions } from './config-file.ts'
 import { ensuredDirectory, filesIn, serverDirectory } from './data-directory.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { createLogger } from './logger.ts'
+import { openNodeLog } from './node-log.ts'
 import { portNumber, withExamples } from './options.ts'
 import { readPassphrase } from './passphrase.ts'
 import { jsonLine, printLine, shown, styled } from './output.ts'
@@ -71,13 +71,9 @@ const serve = async (options: ServeOptions): Promise<void> => {
   const clock = nodeClock()
   const passphrase = await readPassphrase(options.passphraseFile)
   const identity = await loadOrCreateIdentity(data, { crypto, random, passphrase })
-  const log = await openSqliteLog<Fact>({
-    file: filesIn(data).log,
-    sha256: bytes => crypto.sha256(bytes),
-    randomBytes: length => random.bytes(length),
-    endOfTick: run => {
-      clock.endOfTick(run)
-    },
+  const write = createLogger(config.log_level, { events: options.json !== true })
+  const log = await openNodeLog(filesIn(data).log, { crypto, random, clock }, why => {
+    write('warn', why)
   })
   const introducerFile = join(data, 'introducer.yaml')
   const tell = (event: NodeEvent): void => {
@@ -105,7 +101,6 @@ const serve = async (options: ServeOptions): Promise<void> => {
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  const write = createLogger(config.log_level, { events: options.json !== true })
   // a bug somewhere must not take the users' server away: what counts is in the log, and effects are independent of each other
   process.on('unhandledRejection', error => {
     write('error', 'a bug: a rejection that nobody handles', { error: error instanceof Error ? error.stack : String(error) })
@@ -114,6 +109,7 @@ const serve = async (options: ServeOptions): Promise<void> => {
     config,
     ports: { clock, random, crypto, network: nodeNetwork() },
     log,
+    control: controlSocket(filesIn(data).control),
     identity: { id: identity.id as ServerId, privateKey: identity.privateKey },
     cores: availableParallelism(),
     write,
