@@ -2,10 +2,8 @@
 import { resolve } from 'node:path'
 import { confirm, isCancel } from '@clack/prompts'
 import type { Command } from 'commander'
-import { replay } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
-import { beginAtBase } from '../server/recovery.ts'
-import { createNodeFold, droppedBy, restoreFold } from '../server/replay.ts'
+import { foldFromBase } from '../server/recovery.ts'
 import type { DeadStream } from '../server/set-aside.ts'
 import { nodeUpcasters } from '../server/upcasters.ts'
 import { openLogReader } from '../store/sqlite-reader.ts'
@@ -50,15 +48,7 @@ const rebuild = async ({ json, ...node }: AdminOptions): Promise<void> => {
 const deadOfStopped = async (directory: string): Promise<readonly DeadStream[]> => {
   const reader = openLogReader<Fact>(filesIn(directory).log, { upcasters: nodeUpcasters })
   try {
-    const fold = createNodeFold()
-    const { seq, state } = await beginAtBase({ base: () => Promise.resolve(reader.base()) }, fold)
-    const { setAside } = await replay(reader, fold.host, {
-      from: seq + 1,
-      reset: () => {
-        restoreFold(fold, state)
-      },
-      dropped: droppedBy,
-    })
+    const { fold, failing: setAside } = await foldFromBase(reader)
     const failing = new Map(setAside.map(entry => [entry.stream, entry]))
     const decided = [...fold.state.aside].map(([stream, aside]) => ({ stream, ...aside, foldable: !failing.has(stream) }))
     const found = setAside.filter(({ stream }) => !fold.state.aside.has(stream)).map(entry => ({ ...entry, foldable: false }))

@@ -1,11 +1,11 @@
 /** How a node comes back: the newest snapshot that holds, else the base, else nothing, and then the facts after it. */
-import type { Replayed } from '../actors/replay.ts'
+import { replay, type Replayed, type SetAside } from '../actors/replay.ts'
 import type { Runtime } from '../actors/runtime.ts'
 import type { Fact } from '../domain/facts.ts'
-import type { DurableLog } from '../store/durable-log.ts'
-import { type EventLog, LogUnusable } from '../store/log.ts'
+import type { Base, DurableLog } from '../store/durable-log.ts'
+import { type EventLog, LogUnusable, type RecordedFact } from '../store/log.ts'
 import type { Log } from './events.ts'
-import { droppedBy, FOLD_VERSION, type FoldedState, type NodeFold, restoreFold } from './replay.ts'
+import { createNodeFold, droppedBy, FOLD_VERSION, type FoldedState, type NodeFold, restoreFold } from './replay.ts'
 
 /** Where a fold may begin. */
 export interface Beginning {
@@ -31,7 +31,7 @@ const begin = (fold: NodeFold, from: 'snapshot' | 'base', seq: number, text: str
 }
 
 /** Puts the fold to the base of the log, or to nothing when there is none. Rejects with `LogUnusable` when the base cannot be used. */
-export const beginAtBase = async (log: Pick<DurableLog<Fact>, 'base'> | undefined, fold: NodeFold): Promise<Beginning> => {
+export const beginAtBase = async (log: Pick<Foldable, 'base'> | undefined, fold: NodeFold): Promise<Beginning> => {
   const base = await log?.base()
   if (base === undefined) {
     restoreFold(fold)
@@ -87,6 +87,48 @@ export const recoverNode = async ({
   })
   for (const stream of fold.state.aside.keys()) runtime.setAside(stream)
   return { ...replayed, beginning }
+}
+
+/** A fold of base and facts, beside the log's writer or the live state. */
+export interface Folded {
+  readonly fold: NodeFold
+  readonly seq: number
+  /** Time of the last fact, Unix milliseconds. */
+  readonly lastAt: number
+  /** Streams that this program cannot fold. */
+  readonly failing: readonly SetAside[]
+}
+
+/** What can be folded from its base: a log or a reader of one. */
+export interface Foldable {
+  base(): Base | undefined | Promise<Base | undefined>
+  read(from: number): AsyncIterable<RecordedFact<Fact>>
+}
+
+/** Folds a log without snapshots. `upTo` is the last fact that is folded, `pause` gives others their turn. */
+export const foldFromBase = async (
+  log: Foldable,
+  { upTo = Infinity, pause }: { readonly upTo?: number; readonly pause?: () => Promise<void> } = {},
+): Promise<Folded> => {
+  const fold = createNodeFold()
+  const { seq, state } = await beginAtBase(log, fold)
+  const replayed = await replay({ read: from => until(log.read(from), upTo) }, fold.host, {
+    from: seq + 1,
+    lastAt: state?.at ?? 0,
+    reset: () => {
+      restoreFold(fold, state)
+    },
+    dropped: droppedBy,
+    ...(pause === undefined ? {} : { pause }),
+  })
+  return { fold, seq: replayed.seq, lastAt: replayed.lastAt, failing: replayed.setAside }
+}
+
+const until = async function* (facts: AsyncIterable<RecordedFact<Fact>>, last: number): AsyncGenerator<RecordedFact<Fact>, void> {
+  for await (const recorded of facts) {
+    if (recorded.seq > last) return
+    yield recorded
+  }
 }
 
 /** Records that streams are set aside of which the log does not say so yet. */

@@ -7,10 +7,9 @@ import type { Crypto } from '../ports/crypto.ts'
 import { utf8 } from '../protocol/encoding.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { Checkpoint, DurableLog, Sign } from '../store/durable-log.ts'
-import type { RecordedFact } from '../store/log.ts'
 import type { Log } from './events.ts'
-import { beginAtBase, recordSetAside, type Recovered } from './recovery.ts'
-import { createNodeFold, droppedBy, FOLD_VERSION, foldedState, type FoldedState, type NodeFold, restoreFold } from './replay.ts'
+import { type Folded, foldFromBase, recordSetAside, type Recovered } from './recovery.ts'
+import { droppedBy, FOLD_VERSION, foldedState, type FoldedState, type NodeFold, restoreFold } from './replay.ts'
 
 /** An operator asked for what cannot be done now. The message is a sentence for them. */
 export class UpkeepRefused extends Error {
@@ -28,14 +27,6 @@ export interface Premises {
   readonly sign: Sign
   readonly write: Log
   readonly recovered: Recovered
-}
-
-/** A fold of the whole log beside the live one. */
-export interface Refolded {
-  readonly fold: NodeFold
-  readonly seq: number
-  readonly lastAt: number
-  readonly failing: readonly SetAside[]
 }
 
 export interface Upkeep {
@@ -56,7 +47,7 @@ export interface Upkeep {
   /** Makes the read models anew; answers their numbers of rows. */
   rebuild(): Promise<Readonly<Record<string, number>>>
   /** Folds base and facts once more, beside the live state, giving the node its turn in between. */
-  refold(): Promise<Refolded>
+  refold(): Promise<Folded>
   /** Makes the live state what the log says now: after facts were erased, or can be folded that could not be. */
   foldAgain(): Promise<void>
 }
@@ -95,33 +86,13 @@ export const createUpkeep = (premises: Premises): Upkeep => {
   const present = (): string => textOf(foldedState(fold, { at: runtime.lastAt(), failing }))
   const hashOf = (text: string): string => [...premises.sha256(utf8(text))].map(byte => byte.toString(16).padStart(2, '0')).join('')
 
-  const refold = async (): Promise<Refolded> => {
-    const scratch = createNodeFold()
-    const { seq, state } = await beginAtBase(log, scratch)
-    const replayed = await replay(log, scratch.host, {
-      from: seq + 1,
-      lastAt: state?.at ?? 0,
-      reset: () => {
-        restoreFold(scratch, state)
-      },
-      dropped: droppedBy,
-      pause,
-    })
-    return { fold: scratch, seq: replayed.seq, lastAt: replayed.lastAt, failing: replayed.setAside }
-  }
+  const refold = (): Promise<Folded> => foldFromBase(log, { pause })
 
   /** The state at a fact of the past. */
   const stateAt = async (upTo: number): Promise<string> => {
-    const scratch = createNodeFold()
-    const { seq, state } = await beginAtBase(log, scratch)
-    const { lastAt, setAside } = await replay({ read: from => until(log.read(from), upTo) }, scratch.host, {
-      from: seq + 1,
-      lastAt: state?.at ?? 0,
-      dropped: droppedBy,
-      pause,
-    })
-    if (setAside.length > 0) throw new UpkeepRefused(waitsFor(setAside.map(({ stream }) => stream)))
-    return textOf(foldedState(scratch, { at: lastAt, failing: [] }))
+    const { fold: past, lastAt, failing: lost } = await foldFromBase(log, { upTo, pause })
+    if (lost.length > 0) throw new UpkeepRefused(waitsFor(lost.map(({ stream }) => stream)))
+    return textOf(foldedState(past, { at: lastAt, failing: [] }))
   }
 
   return {
@@ -195,10 +166,3 @@ export const createUpkeep = (premises: Premises): Upkeep => {
 
 const waitsFor = (streams: readonly string[]): string =>
   `${streams.length} stream${streams.length === 1 ? ' is' : 's are'} set aside, and the facts that could not be folded would be lost: decide about them first, with "socp log dead".`
-
-const until = async function* (facts: AsyncIterable<RecordedFact<Fact>>, last: number): AsyncGenerator<RecordedFact<Fact>, void> {
-  for await (const recorded of facts) {
-    if (recorded.seq > last) return
-    yield recorded
-  }
-}

@@ -5,9 +5,12 @@ import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
 import type { Fact } from '../../src/domain/facts.ts'
 import type { ServerId } from '../../src/protocol/ids.ts'
 import { configSchema, type NodeConfig } from '../../src/server/config.ts'
+import type { Control, ControlCommand } from '../../src/server/control.ts'
 import type { NodeEvent } from '../../src/server/events.ts'
-import { foldNode, type NodeFold, type NodeView, viewOfNode } from '../../src/server/replay.ts'
+import { asDurable, foldFromBase } from '../../src/server/recovery.ts'
+import { type NodeFold, type NodeView, viewOfNode } from '../../src/server/replay.ts'
 import type { RunningNode } from '../../src/server/start.ts'
+import type { DurableLog } from '../../src/store/durable-log.ts'
 import type { EventLog, RecordedFact } from '../../src/store/log.ts'
 import { memoryDisk, type MemoryDisk, memoryLog } from '../../src/store/memory-log.ts'
 import { countedCrypto, type CountedCrypto } from '../helpers/counted-crypto.ts'
@@ -30,6 +33,8 @@ export interface MeshNode {
   readonly running: RunningNode
   readonly host: MemoryHost
   readonly log: EventLog<Fact>
+  /** Has it carry out an operator's command; moves the mesh until it has answered. */
+  readonly ask: (command: ControlCommand, params?: Readonly<Record<string, unknown>>) => Promise<unknown>
   /** While true commits wait; `release` lets them through. */
   hold: boolean
   release(): void
@@ -121,6 +126,7 @@ export const createMesh = (t: Test): Mesh => {
     const fatals: Error[] = []
     const complaints: string[] = []
     let held: (() => void)[] = []
+    let control: Control = () => Promise.reject(new Error('it takes no commands'))
     const log = memoryLog<Fact>({
       disk,
       endOfTick: run => {
@@ -145,6 +151,7 @@ export const createMesh = (t: Test): Mesh => {
       fatals,
       complaints,
       running: undefined as unknown as RunningNode,
+      ask: (command, params = {}) => settled(control({ command, params })),
       host,
       log,
       hold: false,
@@ -164,6 +171,12 @@ export const createMesh = (t: Test): Mesh => {
       config,
       ports: { clock: own, random: seededRandom(starts), crypto, network: host },
       log,
+      control: {
+        listen: handle => {
+          control = ({ command, params }) => handle({ command, params, progress: () => {} })
+          return Promise.resolve({ close: () => Promise.resolve() })
+        },
+      },
       identity: { id: node.id, privateKey },
       cores: 2,
       write: (level, message, fields) => {
@@ -231,14 +244,15 @@ export const createMesh = (t: Test): Mesh => {
       for await (const fact of node.log.read(1)) facts.push(fact)
       return facts
     },
-    view: node => viewOfNode(node.fold, node.disk.rows.length),
+    view: node => viewOfNode(node.fold, (node.disk.base?.seq ?? 0) + node.disk.rows.length),
   }
 }
 
 /** The golden property: what a node is equals the fold over what it wrote. */
 export const sameAsItsLog = async (t: Test, mesh: Mesh, node: MeshNode): Promise<void> => {
   await mesh.quiet()
-  t.strictSame(mesh.view(node), await foldNode(node.log.read(1)), `${node.name} is the fold over its log`)
+  const { fold, seq } = await foldFromBase(asDurable(node.log) as DurableLog<Fact>)
+  t.strictSame(mesh.view(node), viewOfNode(fold, seq), `${node.name} is the fold over its log`)
 }
 
 /** Two nodes that introduced each other and are linked both ways. */
