@@ -13,14 +13,19 @@ export type Plain<T> = unknown extends T
 /** A fact as a literal. */
 export type PlainFact = Plain<Fact>
 
-/**
- * A fact, alone or with more: `after` is milliseconds after the fact before (0 when left out), `at` is Unix milliseconds instead,
- * `stream` the stream if it does not follow from the fact. A row that was read from a log is one of these.
- */
-export type Given =
-  | PlainFact
-  | { readonly fact: PlainFact; readonly stream?: string; readonly at?: number }
-  | { readonly fact: PlainFact; readonly after: number }
+/** A fact with what does not follow from it. A row that was read from a log is one. */
+export interface Told {
+  readonly fact: PlainFact
+  /** The stream, if it does not follow from the fact. */
+  readonly stream?: string
+  /** Milliseconds after the fact before; 0 when left out. */
+  readonly after?: number
+  /** Unix milliseconds, instead of `after`. */
+  readonly at?: number
+}
+
+/** A fact, alone or with more. */
+export type Given = PlainFact | Told
 
 /** When the first fact of a test happened unless it says otherwise, in Unix milliseconds. */
 export const startedAt = 1_750_000_000_000
@@ -61,11 +66,10 @@ export const createDating = (options: { readonly start?: number; readonly stream
     /** Time of the fact before. */
     now: (): number => now,
     complete(given: Given): NewFact<Fact> {
-      const { fact, ...more } = 'fact' in given ? given : { fact: given }
-      const at = 'at' in more && more.at !== undefined ? more.at : now + ('after' in more ? more.after : 0)
+      const told: Told = 'fact' in given ? given : { fact: given }
+      const { fact, after = 0, at = now + after, stream = streamOf(fact) } = told
       if (at < now) throw new RangeError(`${fact.type} at ${at} is before the fact before it (${now}): time in a log never goes back`)
       now = at
-      const stream = 'stream' in more && more.stream !== undefined ? more.stream : streamOf(fact)
       return { stream: stream as Address, at, fact: fact as Fact }
     },
   }

@@ -3,7 +3,7 @@ import type { MachineView, NamedEffect } from '../actors/contract.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { NodeState } from '../domain/node-state.ts'
 import type { Address } from '../protocol/ids.ts'
-import { createNodeFold, viewOfNode, type NodeView } from '../server/replay.ts'
+import { createNodeFold, restoreFold, viewOfNode, type FoldedState, type NodeView } from '../server/replay.ts'
 import type { NewFact } from '../store/log.ts'
 import { createDating, type Given } from './facts.ts'
 
@@ -25,9 +25,17 @@ export interface FoldUnderTest {
   readonly facts: readonly NewFact<Fact>[]
 }
 
+/** Where a fold begins: at a time, or with a state and its time, as `socp replay --as-test` writes it into a test. */
+export interface FoldStart {
+  /** Unix milliseconds. */
+  readonly start?: number
+  readonly state?: unknown
+}
+
 /** Folds facts as a recovery does. Throws what a machine throws, and the fact that it threw at. */
-export const foldFacts = (facts: readonly Given[] = [], options: { readonly start?: number } = {}): FoldUnderTest => {
+export const foldFacts = (facts: readonly Given[] = [], options: FoldStart = {}): FoldUnderTest => {
   const fold = createNodeFold()
+  if (options.state !== undefined) restoreFold(fold, options.state as FoldedState)
   const dating = createDating(options)
   const effects: NamedEffect[] = []
   const taken: NewFact<Fact>[] = []

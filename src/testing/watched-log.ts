@@ -2,7 +2,8 @@
 import type { NamedEffect } from '../actors/contract.ts'
 import { replay } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
-import { createNodeFold, type NodeFold } from '../server/replay.ts'
+import { asDurable, beginAtBase } from '../server/recovery.ts'
+import { createNodeFold, droppedBy, type NodeFold, restoreFold } from '../server/replay.ts'
 import type { EventLog, NewFact } from '../store/log.ts'
 
 export interface WatchedLog {
@@ -21,7 +22,16 @@ export interface WatchedLog {
 /** Folds what is in the log and keeps up with it. A stream that cannot be folded is set aside, as the node does. */
 export const watchLog = async <Log extends EventLog<Fact>>(log: Log): Promise<WatchedLog & { readonly log: Log }> => {
   const fold = createNodeFold()
-  await replay(log, fold.host)
+  const { seq, state } = await beginAtBase(asDurable(log), fold)
+  await replay(log, fold.host, {
+    from: seq + 1,
+    lastAt: state?.at ?? 0,
+    setAside: state?.failing ?? [],
+    reset: () => {
+      restoreFold(fold, state)
+    },
+    dropped: droppedBy,
+  })
   const effects: NamedEffect[] = []
   const facts: NewFact<Fact>[] = []
   const watchers = new Set<() => void>()

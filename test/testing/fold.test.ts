@@ -61,7 +61,7 @@ t.test('it is the fold of a log that holds the same facts, whatever they are', a
   let runs = 0
   await fc.assert(
     fc.asyncProperty(anyHistory(30), async history => {
-      const node = foldFacts(history as readonly Given[])
+      const node = foldFacts(history)
       const log = memoryLog<Fact>()
       await log.append(node.facts, { expected: { epoch: log.epoch } })
       t.strictSame(node.view(), await foldNode(log.read(1)))
