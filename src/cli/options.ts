@@ -1,5 +1,6 @@
 /** Option parsers that all commands share, and the examples that every `--help` ends with. */
 import { InvalidArgumentError, type Command } from 'commander'
+import type { Moment } from '../server/time-travel.ts'
 
 const wholeNumber = (text: string, least: number, most: number): number => {
   const value = Number(text)
@@ -12,6 +13,24 @@ export const portNumber = (text: string): number => wholeNumber(text, 0, 65_535)
 
 /** A sequence number of the log. */
 export const sequenceNumber = (text: string): number => wholeNumber(text, 0, Number.MAX_SAFE_INTEGER)
+
+const A_TIME = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})?)?$/
+
+/** A sequence number, or a time of ISO 8601; without a zone a time of day is of this machine, and a day is UTC. */
+export const moment = (text: string): Moment => {
+  if (/^\d+$/.test(text)) return { seq: sequenceNumber(text) }
+  const at = A_TIME.test(text) ? Date.parse(text.replace(' ', 'T')) : NaN
+  if (Number.isNaN(at)) throw new InvalidArgumentError('It is a sequence number, or a time such as 2026-05-01T12:00:00Z.')
+  return { at }
+}
+
+/** Two moments: `10..20`, or `10..` up to the end, or `..20` from the beginning. */
+export const span = (text: string): { readonly from: Moment; readonly to: Moment | undefined } => {
+  const [from, to, ...more] = text.split('..')
+  if (from === undefined || to === undefined || more.length > 0)
+    throw new InvalidArgumentError('It is two sequence numbers or times, as in 10..20.')
+  return { from: from === '' ? { seq: 0 } : moment(from), to: to === '' ? undefined : moment(to) }
+}
 
 /** Examples at the end of a command's help: what to type, and what it does. */
 export const withExamples = (command: Command, examples: readonly (readonly [line: string, does: string])[]): Command => {

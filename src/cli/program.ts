@@ -6,6 +6,8 @@ import { LogRefused, LogUnusable } from '../store/log.ts'
 import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
 import { addKeys } from './keys.ts'
 import { addLog } from './log.ts'
+import { addMachine } from './machine.ts'
+import { addReplay } from './replay.ts'
 import { addLogAdmin } from './log-admin.ts'
 import { addChat } from './chat.ts'
 import { addState } from './state.ts'
@@ -22,6 +24,8 @@ const commands: readonly ((program: Command) => void)[] = [
     addLogAdmin(addLog(program))
   },
   addState,
+  addReplay,
+  addMachine,
 ]
 
 const version = (): string => {

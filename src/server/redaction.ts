@@ -1,7 +1,9 @@
 /** Replaces who and where in facts by stand-ins, consistently, so that an operator can send a log to a developer. */
 import type { Fact } from '../domain/facts.ts'
-import type { Address } from '../protocol/ids.ts'
+import type { NodeSnapshot } from '../domain/node-snapshot.ts'
+import type { Address, Base64Url, ServerId, UserId } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
+import type { FoldedState } from './replay.ts'
 
 /** Kind of secret → its stand-in by number. Ids keep the form of ids (SOCP §5). */
 const standIns = {
@@ -40,6 +42,7 @@ const kinds: Readonly<Record<string, Kind | 'words' | 'caps' | 'address' | 'stre
   host: 'host',
   url: 'address',
   introducer: 'address',
+  asked: 'address',
   stream: 'stream',
   caps: 'caps',
 }
@@ -68,6 +71,8 @@ const streams: Readonly<Record<string, readonly Kind[]>> = {
 }
 
 export interface Redaction {
+  /** The same state about the same stand-ins. */
+  state(state: FoldedState): FoldedState
   /** The same fact about stand-ins. Times, numbers and sequences stay: without them nothing could be found out. */
   recorded(recorded: RecordedFact<Fact>): RecordedFact<Fact>
   stream(stream: string): string
@@ -140,8 +145,50 @@ export const createRedaction = (): Redaction => {
     )
   }
 
+  const user = (text: UserId) => standIn('user', text) as UserId
+  const server = (text: ServerId) => standIn('server', text) as ServerId
+  const inside = <T>(given: T): T => value('', given) as T
+
+  /** The state of a fold, whose lists of pairs say by their place what they are. */
+  const node = (state: NodeSnapshot): NodeSnapshot => ({
+    self: state.self === null ? null : server(state.self),
+    epoch: state.epoch,
+    running: state.running,
+    users: state.users.map(({ id, claims, local }) => ({ id: user(id), claims: inside(claims), local })),
+    pins: state.pins.map(([id, pin]) => [user(id), inside(pin)]),
+    origins: state.origins.map(([id, { floor, recent, digests, sequenced }]) => [
+      server(id),
+      {
+        floor,
+        recent: recent.map(([of, seq]) => [user(of), seq]),
+        digests: digests.map(digest => standIn('digest', digest) as Base64Url),
+        sequenced,
+      },
+    ]),
+    conflicts: state.conflicts.map(pair => {
+      const space = pair.indexOf(' ')
+      return `${standIn('user', pair.slice(0, space))} ${standIn('key', pair.slice(space + 1))}`
+    }),
+    lastSeq: state.lastSeq,
+    servers: state.servers.map(({ id, ...member }) => ({ id: server(id), ...inside(member) })),
+    vouchers: state.vouchers.map(([id, voucher]) => [server(id), inside(voucher)]),
+    aside: state.aside.map(([of, aside]) => [stream(of) as Address, inside(aside)]),
+  })
+
+  /** Of a persisted machine only the context says who; the rest is the machine's own. */
+  const machine = (persisted: unknown): unknown => {
+    const { context, ...rest } = persisted as { readonly context: unknown }
+    return { ...rest, context: inside(context) }
+  }
+
   return {
     stream,
+    state: given => ({
+      node: node(given.node),
+      machines: Object.fromEntries(Object.entries(given.machines).map(([address, persisted]) => [stream(address), machine(persisted)])),
+      at: given.at,
+      failing: given.failing.map(inside),
+    }),
     recorded: recorded => ({ ...recorded, stream: stream(recorded.stream) as Address, fact: value('', recorded.fact) as Fact }),
   }
 }

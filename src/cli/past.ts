@@ -1,0 +1,43 @@
+/** Opens a node's log for looking back: what every command that reads it shares. */
+import type { Fact } from '../domain/facts.ts'
+import { nodeClock } from '../ports/node/clock.ts'
+import type { FoldedState } from '../server/replay.ts'
+import { OutOfReach, surviving, type Moment, type Past } from '../server/time-travel.ts'
+import { nodeUpcasters } from '../server/upcasters.ts'
+import type { LogReader } from '../store/log-reader.ts'
+import { openLogReader } from '../store/sqlite-reader.ts'
+import { existingDirectory, filesIn } from './data-directory.ts'
+import { CommandFailure, exitCodes } from './failure.ts'
+
+/** Throws for a time that has not come yet: nobody knows what will be. */
+export const checkNotInFuture = (moment: Moment | undefined): void => {
+  if (moment !== undefined && 'at' in moment && moment.at > nodeClock().now())
+    throw new CommandFailure(`The time ${new Date(moment.at).toISOString()} lies in the future: give one that has been.`, exitCodes.usage)
+}
+
+/** Runs `work` with the log of a data directory, read-only; a moment that it does not hold is a sentence and wrong usage. */
+export const withLog = async <T>(data: string, work: (reader: LogReader<Fact>) => Promise<T>): Promise<T> => {
+  const reader = openLogReader<Fact>(filesIn(await existingDirectory(data)).log, { upcasters: nodeUpcasters })
+  try {
+    return await work(reader)
+  } catch (error) {
+    if (error instanceof OutOfReach) throw new CommandFailure(error.message, exitCodes.usage, { cause: error })
+    throw error
+  } finally {
+    reader.close()
+  }
+}
+
+/** The log as time travel wants it. */
+export const pastOf = (reader: LogReader<Fact>): Past => {
+  const base = reader.base()
+  return {
+    base: base && { seq: base.seq, state: JSON.parse(base.state) as FoldedState },
+    read: from => reader.read(from),
+    head: () => reader.head(),
+  }
+}
+
+/** Runs `work` with the past of a data directory; again where a fact turns out to break the fold. */
+export const withPast = <T>(data: string, work: (past: Past, reader: LogReader<Fact>) => Promise<T>): Promise<T> =>
+  withLog(data, reader => surviving(pastOf(reader), past => work(past, reader)))
