@@ -62,7 +62,7 @@ export const createUpkeep = (premises: Premises): Upkeep => {
   let kept = recovered.beginning.from === 'snapshot' ? recovered.beginning.seq : 0
   /** Facts that the newest snapshot does not cover: those of the tail, and what came since `mark`. */
   let tail = recovered.facts
-  let mark = runtime.recorded()
+  let mark = 0
   let signedAt = 0
 
   const pause = (): Promise<void> =>
