@@ -1,7 +1,7 @@
 /** The control port as a UNIX socket that only its owner may open: one JSON object a line each way. */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
+import { chmodSync, closeSync, constants, existsSync, lstatSync, openSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer, type Socket } from 'node:net'
-import { relative } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { ControlError, type ControlPort, type ControlRequest } from '../control.ts'
 
@@ -11,13 +11,24 @@ const MAX_PATH_BYTES = 107
 const MAX_REQUEST_BYTES = 65_536
 const MAX_CONNECTIONS = 16
 
-/** The shorter of the two ways to write a path, because a socket's may not be long. */
-const socketPath = (file: string): string => {
-  const near = relative(process.cwd(), file)
-  const path = near !== '' && near.length < file.length ? near : file
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES)
+/** Linux reaches an open directory under this name, so the way to the socket is short however long its path is. */
+const OPEN_DIRECTORIES = '/proc/self/fd'
+
+/** Runs `use` with a path to the socket that is short enough for the time of the call. Throws a `ControlError` when there is none. */
+const withSocketPath = <T>(file: string, use: (path: string) => T): T => {
+  if (Buffer.byteLength(file) <= MAX_PATH_BYTES) return use(file)
+  if (!existsSync(OPEN_DIRECTORIES))
     throw new ControlError('absent', `The path ${file} is too long for a socket: use a data directory with a shorter path.`)
-  return path
+  const directory = openSync(dirname(file), constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    return use(`${OPEN_DIRECTORIES}/${directory}/${basename(file)}`)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+const removeSocket = (file: string): void => {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(file)
 }
 
 const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
@@ -84,8 +95,7 @@ const serve = (socket: Socket, handle: (request: ControlRequest) => Promise<unkn
 export const controlSocket = (file: string): ControlPort => ({
   listen: handle =>
     new Promise((resolve, reject) => {
-      const path = socketPath(file)
-      if (lstatSync(file, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(file)
+      removeSocket(file)
       const working = new Set<Promise<void>>()
       const sockets = new Set<Socket>()
       const server = createServer(socket => {
@@ -102,7 +112,7 @@ export const controlSocket = (file: string): ControlPort => ({
       // bind happens within `listen`, so that the socket is never open to others, not even before chmod
       const before = process.umask(0o177)
       try {
-        server.listen(path)
+        withSocketPath(file, path => server.listen(path))
       } finally {
         process.umask(before)
       }
@@ -120,6 +130,7 @@ export const controlSocket = (file: string): ControlPort => ({
             // one that does not hang up in turn must not hold the node back
             for (const socket of sockets) socket.destroySoon()
             await closed
+            removeSocket(file)
           },
         })
       })
@@ -138,7 +149,7 @@ export const callControl = (
   { progress = () => {} }: CallOptions = {},
 ): Promise<unknown> =>
   new Promise((resolve, reject) => {
-    const socket = createConnection(socketPath(file))
+    const socket = withSocketPath(file, createConnection)
     let connected = false
     socket.once('connect', () => {
       connected = true
