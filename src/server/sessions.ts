@@ -68,7 +68,11 @@ export const createSessions = (node: Node): Sessions => {
     if (wait > 0) await new Promise<void>(resolve => node.ports.clock.after(wait, resolve))
     if (!maySend('user', frame.type)) throw new ProtocolError('UNKNOWN_TYPE', 'wrong_role')
     if (frame.type === 'CTRL_CLOSE') {
-      connection.close(1000, 'left')
+      // they hear that they have left once the log says so
+      end(session.user, 'left')
+      node.runtime.release(() => {
+        connection.close(1000, 'left')
+      })
       return
     }
     if (frame.type === 'ACK' || frame.type === 'ERROR') return
