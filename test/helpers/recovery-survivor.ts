@@ -4,7 +4,10 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Fact } from '../../src/domain/facts.ts'
-import { foldNode, type NodeView } from '../../src/server/replay.ts'
+import { beginAtBase } from '../../src/server/recovery.ts'
+import { createNodeFold, type NodeView, viewOfNode } from '../../src/server/replay.ts'
+import { nodeUpcasters } from '../../src/server/upcasters.ts'
+import type { Verdict } from '../../src/store/log-reader.ts'
 import type { RecordedFact } from '../../src/store/log.ts'
 import { openLogReader } from '../../src/store/sqlite-reader.ts'
 import { attachFrameUser } from './frame-client-user.ts'
@@ -21,20 +24,23 @@ export interface Claim {
 export const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
 
 export interface LogOnDisk {
+  /** The facts after the base. */
   readonly facts: readonly Recorded[]
-  readonly verdict: { readonly ok: boolean; readonly seq: number; readonly why?: string }
+  /** Sequence of the base, 0 without one. */
+  readonly base: number
+  readonly verdict: Verdict
   readonly view: NodeView
 }
 
 /** Reads, verifies and folds a log without its server. */
 export const readLog = async (data: string): Promise<LogOnDisk> => {
-  const reader = openLogReader<Fact>(join(data, 'log.db'))
+  const reader = openLogReader<Fact>(join(data, 'log.db'), { upcasters: nodeUpcasters })
   try {
-    return {
-      verdict: reader.verify(sha256),
-      facts: await Array.fromAsync(reader.read(1)),
-      view: await foldNode(reader.read(1)),
-    }
+    const fold = createNodeFold()
+    const { seq: base } = await beginAtBase({ base: () => Promise.resolve(reader.base()) }, fold)
+    const facts = await Array.fromAsync(reader.read(base + 1))
+    for (const fact of facts) fold.host.apply(fact)
+    return { verdict: reader.verify(sha256), facts, base, view: viewOfNode(fold, facts.at(-1)?.seq ?? base) }
   } finally {
     reader.close()
   }
@@ -54,12 +60,13 @@ export const hasLog = (data: string): boolean => {
 }
 
 /** Every fact, its number without a gap in log and stream, and every claim. */
-export const holdsClaims = (t: Test, { facts, verdict }: LogOnDisk, claims: readonly Claim[]): void => {
-  t.match(verdict, { ok: true, seq: facts.length }, 'the chain is whole')
+export const holdsClaims = (t: Test, { facts, base, verdict }: LogOnDisk, claims: readonly Claim[]): void => {
+  t.match(verdict, { ok: true, seq: base + facts.length }, 'the chain is whole')
   const versions = new Map<string, number>()
   for (const [index, { seq, stream, version }] of facts.entries()) {
-    if (seq !== index + 1) t.fail(`fact ${String(index + 1)} has the number ${String(seq)}`)
-    if (version !== (versions.get(stream) ?? 0) + 1) t.fail(`${stream} jumps to ${String(version)}`)
+    if (seq !== base + index + 1) t.fail(`fact ${String(base + index + 1)} has the number ${String(seq)}`)
+    const before = versions.get(stream)
+    if (version !== (before ?? 0) + 1 && (before !== undefined || base === 0)) t.fail(`${stream} jumps to ${String(version)}`)
     versions.set(stream, version)
   }
   const lost = claims.filter(claim => !facts.some(claim.holds)).map(claim => claim.what)
