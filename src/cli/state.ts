@@ -1,8 +1,10 @@
 /** `socp state`: what a node knows, by folding its log, whether it runs or not. */
 import type { Command } from 'commander'
-import { replay, type SetAside } from '../actors/replay.ts'
+import type { SetAside } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
-import { createNodeFold, viewOfNode, type NodeView } from '../server/replay.ts'
+import { foldFromBase } from '../server/recovery.ts'
+import { viewOfNode, type NodeView } from '../server/replay.ts'
+import { nodeUpcasters } from '../server/upcasters.ts'
 import { openLogReader } from '../store/sqlite-reader.ts'
 import { existingDirectory, filesIn, serverDirectory } from './data-directory.ts'
 import { withExamples } from './options.ts'
@@ -20,18 +22,21 @@ interface Folded {
 
 /** The same fold as at a start, so a stream that a start would set aside is set aside here. */
 const foldOf = async (directory: string): Promise<Folded> => {
-  const reader = openLogReader<Fact>(filesIn(directory).log)
+  const reader = openLogReader<Fact>(filesIn(directory).log, { upcasters: nodeUpcasters })
   try {
-    const fold = createNodeFold()
-    const { facts, setAside } = await replay(reader, fold.host)
-    // sequences are counted from 1 without gaps, so the number of facts is the last one's
-    return { view: viewOfNode(fold, facts), setAside }
+    const { fold, seq, failing } = await foldFromBase(reader)
+    const decided = [...fold.state.aside].map(([stream, aside]) => ({ stream, ...aside }))
+    return {
+      view: viewOfNode(fold, seq),
+      setAside: [...decided, ...failing.filter(({ stream }) => !fold.state.aside.has(stream))],
+    }
   } finally {
     reader.close()
   }
 }
 
-const section = (title: string, rows: readonly (readonly string[])[]): readonly string[] => {
+/** A titled table for people; what others wrote is made safe here. */
+export const section = (title: string, rows: readonly (readonly string[])[]): readonly string[] => {
   const cells = rows.map(row => row.map(shown))
   const widths = cells.reduce<number[]>((widest, row) => row.map((cell, column) => Math.max(widest[column] ?? 0, cell.length)), [])
   const lines = cells.map(row => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd())
@@ -39,7 +44,7 @@ const section = (title: string, rows: readonly (readonly string[])[]): readonly 
 }
 
 /** Keys are compared by people elsewhere (`socp keys show`): here their beginning tells them apart. */
-const shortKey = (pubkey: string): string => `…${pubkey.slice(-24)}`
+export const shortKey = (pubkey: string): string => `…${pubkey.slice(-24)}`
 
 const provenWord = (proven: boolean): string => (proven ? 'proven' : 'unproven')
 
