@@ -25,14 +25,15 @@ export interface FoldUnderTest {
   readonly facts: readonly NewFact<Fact>[]
 }
 
-/** Where a fold begins: at a time, or with a state and its time, as `socp replay --as-test` writes it into a test. */
+/** What the facts come after. */
 export interface FoldStart {
-  /** Unix milliseconds. */
+  /** Time of the first fact, unless it says its own; Unix milliseconds. */
   readonly start?: number
+  /** A state as `socp replay --as-test` writes it; a node that has not lived yet when left out. */
   readonly state?: unknown
 }
 
-/** Folds facts as a recovery does. Throws what a machine throws, and the fact that it threw at. */
+/** Folds facts as a recovery does. Throws `ApplyFailed`, which names the fact and the machine that cannot take it. */
 export const foldFacts = (facts: readonly Given[] = [], options: FoldStart = {}): FoldUnderTest => {
   const fold = createNodeFold()
   if (options.state !== undefined) restoreFold(fold, options.state as FoldedState)

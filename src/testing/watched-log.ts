@@ -1,14 +1,14 @@
 /** An event log that shows what it holds: a second fold of what was committed stands beside it, for tests of a running node. */
 import type { NamedEffect } from '../actors/contract.ts'
-import { replay } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
-import { asDurable, beginAtBase } from '../server/recovery.ts'
-import { createNodeFold, droppedBy, type NodeFold, restoreFold } from '../server/replay.ts'
-import type { EventLog, NewFact } from '../store/log.ts'
+import { foldFromBase } from '../server/recovery.ts'
+import type { NodeFold } from '../server/replay.ts'
+import type { DurableLog } from '../store/durable-log.ts'
+import type { NewFact } from '../store/log.ts'
 
 export interface WatchedLog {
   /** To be given to the node instead of the log. */
-  readonly log: EventLog<Fact>
+  readonly log: DurableLog<Fact>
   /** What the committed facts fold to. */
   readonly fold: NodeFold
   /** What machines named for the facts that were committed since it is watched. */
@@ -20,18 +20,8 @@ export interface WatchedLog {
 }
 
 /** Folds what is in the log and keeps up with it. A stream that cannot be folded is set aside, as the node does. */
-export const watchLog = async <Log extends EventLog<Fact>>(log: Log): Promise<WatchedLog & { readonly log: Log }> => {
-  const fold = createNodeFold()
-  const { seq, state } = await beginAtBase(asDurable(log), fold)
-  await replay(log, fold.host, {
-    from: seq + 1,
-    lastAt: state?.at ?? 0,
-    setAside: state?.failing ?? [],
-    reset: () => {
-      restoreFold(fold, state)
-    },
-    dropped: droppedBy,
-  })
+export const watchLog = async (log: DurableLog<Fact>): Promise<WatchedLog> => {
+  const { fold } = await foldFromBase(log)
   const effects: NamedEffect[] = []
   const facts: NewFact<Fact>[] = []
   const watchers = new Set<() => void>()

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Fact } from '../../src/domain/facts.ts'
-import { foldNode } from '../../src/server/replay.ts'
+import { createNodeFold, foldedState, type FoldedState, foldNode } from '../../src/server/replay.ts'
 import { memoryLog } from '../../src/store/memory-log.ts'
 import { startedAt, type Given } from '../../src/testing/facts.ts'
 import { foldFacts } from '../../src/testing/fold.ts'
@@ -55,6 +55,18 @@ t.test('machines, directory, pins and effects can be looked at', async t => {
     ['closeSockets', 'markSuspect', 'armRedial'],
   )
   t.ok(node.effects.length > 3)
+})
+
+t.test('it goes on from a state that was written down', async t => {
+  const whole = foldFacts(facts)
+  const fold = createNodeFold()
+  for (const fact of whole.facts) fold.host.apply(fact)
+  const state = JSON.parse(JSON.stringify(foldedState(fold, { at: startedAt, failing: [] }))) as FoldedState
+  const more = foldFacts([{ type: 'link.silent', server: peer }], { state, start: startedAt + 1_000 })
+  whole.record({ at: startedAt + 1_000, fact: { type: 'link.silent', server: peer } })
+  const { machines, directory, pins } = whole.view()
+  t.match(more.view(), { seq: 1, machines, directory, pins })
+  t.throws(() => foldFacts([], { state: { node: {}, machines: { 'nothing:1': {} } } }))
 })
 
 t.test('it is the fold of a log that holds the same facts, whatever they are', async t => {
