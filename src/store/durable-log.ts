@@ -26,7 +26,7 @@ export interface SnapshotStore {
   save(snapshot: { readonly seq: number; readonly foldVersion: string; readonly state: string }): Promise<void>
   /** The newest that is of this version, whole and on the chain; each that is not is passed over with a sentence to `ignored`. */
   newest(foldVersion: string, ignored?: (why: string) => void): Promise<Snapshot | undefined>
-  /** Forgets all. */
+  /** Forgets all. Rejects with `LogUnusable` when one lies on a damaged page; it is never believed. */
   clear(): Promise<void>
 }
 

@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3'
 import type { Snapshot, SnapshotStore } from './durable-log.ts'
 import type { SnapshotEntry } from './log-reader.ts'
 import { sameBytes } from './chain.ts'
+import { LogUnusable } from './log.ts'
 import { isSqliteError } from './sqlite-errors.ts'
 import { chainAt, headOf, toHex } from './sqlite-rows.ts'
 import type { Writing } from './sqlite-writing.ts'
@@ -67,25 +68,43 @@ export const newestSnapshot = (
   return undefined
 }
 
-export const createSnapshots = <T extends { readonly type: string }>({ db, sha256, queue, transact }: Writing<T>): SnapshotStore => ({
-  async save({ seq, foldVersion, state }) {
-    await queue.reached(seq)
-    await transact(() => {
-      const chain = chainAt(db, seq)
-      // a compaction may have gone past it meanwhile, and made it worthless
-      if (chain === undefined) return
-      const bytes = Buffer.from(state)
-      db.prepare<[number, Uint8Array, string, Uint8Array, Uint8Array]>(
-        'INSERT OR REPLACE INTO snapshots (seq, chain, fold_version, state, hash) VALUES (?, ?, ?, ?, ?)',
-      ).run(seq, chain, foldVersion, bytes, hashOf(sha256, seq, chain, foldVersion, bytes))
-      db.prepare<[number]>('DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)').run(KEPT)
-    })
-  },
-  newest: (foldVersion, ignored = () => {}) =>
-    new Promise(resolve => {
-      resolve(newestSnapshot(db, sha256, foldVersion, ignored))
-    }),
-  async clear() {
-    await transact(() => db.exec('DELETE FROM snapshots'))
-  },
-})
+export const createSnapshots = <T extends { readonly type: string }>({ db, sha256, queue, transact }: Writing<T>): SnapshotStore => {
+  /** One by one: one that lies on a damaged page cannot be taken away, and stays to be passed over. */
+  const drop = async (seqs: readonly number[]): Promise<number> => {
+    let left = 0
+    for (const seq of seqs) {
+      try {
+        await transact(() => db.prepare<[number]>('DELETE FROM snapshots WHERE seq = ?').run(seq))
+      } catch (error) {
+        if (!(error instanceof LogUnusable)) throw error
+        left += 1
+      }
+    }
+    return left
+  }
+
+  return {
+    async save({ seq, foldVersion, state }) {
+      await queue.reached(seq)
+      const stale = await transact(() => {
+        const chain = chainAt(db, seq)
+        // a compaction may have gone past it meanwhile, and made it worthless
+        if (chain === undefined) return []
+        const bytes = Buffer.from(state)
+        db.prepare<[number, Uint8Array, string, Uint8Array, Uint8Array]>(
+          'INSERT OR REPLACE INTO snapshots (seq, chain, fold_version, state, hash) VALUES (?, ?, ?, ?, ?)',
+        ).run(seq, chain, foldVersion, bytes, hashOf(sha256, seq, chain, foldVersion, bytes))
+        return db.prepare<[number], number>('SELECT seq FROM snapshots ORDER BY seq DESC LIMIT -1 OFFSET ?').pluck().all(KEPT)
+      })
+      await drop(stale)
+    },
+    newest: (foldVersion, ignored = () => {}) =>
+      new Promise(resolve => {
+        resolve(newestSnapshot(db, sha256, foldVersion, ignored))
+      }),
+    async clear() {
+      const left = await drop(listSnapshots(db).map(({ seq }) => seq))
+      if (left > 0) throw new LogUnusable(`${left} snapshots lie on damaged pages: put a backup of the log in its place.`)
+    },
+  }
+}

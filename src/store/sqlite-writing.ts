@@ -19,8 +19,8 @@ export interface Writing<T extends { readonly type: string }> {
   /** The read models in the file; undefined when the log has none. */
   readonly models: ModelTables | undefined
   /**
-   * A transaction between two commits of facts. When the disk is full it is undone, rejects with `LogUnusable`, and the log goes on;
-   * any other failure refuses the log, as that of a commit does.
+   * A transaction between two commits of facts. When the disk is full or a page is damaged it is undone, rejects with `LogUnusable`, and the log
+   * goes on; any other failure refuses the log, as that of a commit does.
    */
   transact<R>(job: (head: number) => R): Promise<R>
   /** The same, for a job that inserted `appended` facts. */
@@ -33,8 +33,8 @@ export interface Writing<T extends { readonly type: string }> {
   breathe(): Promise<void>
 }
 
-/** What was asked of the disk and undone again by it; the log can go on. */
-const isUndone = (error: unknown): boolean => isSqliteError(error) && error.code.startsWith('SQLITE_FULL')
+/** What was undone before anything was written: the log can go on, and its next append finds out whether it may. */
+export const isUndone = (error: unknown): boolean => isSqliteError(error) && /^SQLITE_(FULL|CORRUPT)/.test(error.code)
 
 /** @param fence throws when another writer has taken over */
 export const createTransactions = (

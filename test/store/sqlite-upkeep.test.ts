@@ -72,10 +72,18 @@ t.test('a snapshot on pages that the disk has lost is passed over, and the log g
   const ignored: string[] = []
   t.match(await log.snapshots.newest('1', why => ignored.push(why)), { seq: 4 })
   t.match(ignored, [/^the snapshot at 6 (cannot be read|does not match its hash)/])
-  await append(log, advertised('d'))
-  await log.snapshots.clear()
-  t.equal(await log.snapshots.newest('1'), undefined)
+  await append(log, ...['d', 'e', 'f'].map(user => advertised(user)))
+  for (const seq of [7, 8, 9]) await log.snapshots.save({ seq, foldVersion: '1', state: String(seq) })
+  t.match(await log.snapshots.newest('1'), { seq: 9 }, 'new ones are made')
+  t.equal(await log.head(), 9)
   await log.close()
+  const reader = openLogReader(file)
+  t.same(
+    reader.snapshots().map(({ seq }) => seq),
+    [9, 8, 6],
+    'and the old ones go, but the damaged one',
+  )
+  reader.close()
 })
 
 t.test('verify tells of checkpoints, and whether their signatures hold', async t => {
