@@ -40,7 +40,7 @@ const show = (seq: number, { data, json }: ShowOptions): Promise<void> =>
       ...Object.entries(said).map(([name, value]) => `  ${name.padEnd(8)}${shown(typeof value === 'string' ? value : jsonLine(value))}`),
       '',
       styled('bold', `what it changed (${changes.length})`),
-      ...changes.flatMap(changeLines),
+      ...changes.flatMap(change => changeLines(change)),
       '',
       styled('bold', `what was done because of it (${effects.length})`),
       ...effectLines(effects),

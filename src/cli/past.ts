@@ -1,7 +1,9 @@
 /** Opens a node's log for looking back: what every command that reads it shares. */
+import { FoldBroken } from '../actors/host.ts'
 import type { Fact } from '../domain/facts.ts'
 import { nodeClock } from '../ports/node/clock.ts'
-import type { FoldedState } from '../server/replay.ts'
+import { beginAtBase } from '../server/recovery.ts'
+import { createNodeFold } from '../server/replay.ts'
 import { OutOfReach, surviving, type Moment, type Past } from '../server/time-travel.ts'
 import { nodeUpcasters } from '../server/upcasters.ts'
 import type { LogReader } from '../store/log-reader.ts'
@@ -22,17 +24,19 @@ export const withLog = async <T>(data: string, work: (reader: LogReader<Fact>) =
     return await work(reader)
   } catch (error) {
     if (error instanceof OutOfReach) throw new CommandFailure(error.message, exitCodes.usage, { cause: error })
+    if (error instanceof FoldBroken)
+      throw new CommandFailure(`The log cannot be folded: ${error.message}. Put a backup in its place.`, exitCodes.data, { cause: error })
     throw error
   } finally {
     reader.close()
   }
 }
 
-/** The log as time travel wants it. */
-export const pastOf = (reader: LogReader<Fact>): Past => {
-  const base = reader.base()
+/** The log as time travel wants it. Rejects with `LogUnusable` when its base is not the state of a node. */
+export const pastOf = async (reader: LogReader<Fact>): Promise<Past> => {
+  const { seq, state } = await beginAtBase(reader, createNodeFold())
   return {
-    base: base && { seq: base.seq, state: JSON.parse(base.state) as FoldedState },
+    base: state && { seq, state },
     read: from => reader.read(from),
     head: () => reader.head(),
   }
@@ -40,4 +44,4 @@ export const pastOf = (reader: LogReader<Fact>): Past => {
 
 /** Runs `work` with the past of a data directory; again where a fact turns out to break the fold. */
 export const withPast = <T>(data: string, work: (past: Past, reader: LogReader<Fact>) => Promise<T>): Promise<T> =>
-  withLog(data, reader => surviving(pastOf(reader), past => work(past, reader)))
+  withLog(data, async reader => surviving(await pastOf(reader), past => work(past, reader)))

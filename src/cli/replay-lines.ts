@@ -1,6 +1,7 @@
 /** A state of the past, for people. */
 import type { MachineView } from '../actors/contract.ts'
 import type { PastState } from '../server/time-travel.ts'
+import type { Models } from '../store/durable-log.ts'
 import { jsonLine, shown, styled } from './output.ts'
 import { section, shortKey } from './state.ts'
 
@@ -64,3 +65,10 @@ export const stateLines = (state: PastState): readonly string[] => [
         state.failing.map(({ stream, seq, why }) => [stream, `from fact ${seq} on`, why]),
       )),
 ]
+
+/** How many rows the read models had. */
+export const modelLines = (models: Models): readonly string[] =>
+  section(
+    'Read models',
+    Object.entries(models).map(([table, rows]) => [table, `${rows.length} ${rows.length === 1 ? 'row' : 'rows'}`]),
+  )

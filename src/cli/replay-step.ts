@@ -57,7 +57,7 @@ const standLines = ({ walk }: Stand): readonly string[] => {
   const { step, traveller } = walk
   if (step === undefined)
     return [styled('bold', traveller.at === 0 ? 'before the first fact' : `after fact ${traveller.seq}, of which nothing is left`)]
-  return [humanLine(step.recorded, terminalWidth()), ...step.changes.flatMap(changeLines), ...effectLines(step.effects)]
+  return [humanLine(step.recorded, terminalWidth()), ...step.changes.flatMap(change => changeLines(change)), ...effectLines(step.effects)]
 }
 
 const standJson = ({ walk }: Stand): string => {

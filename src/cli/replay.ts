@@ -1,16 +1,19 @@
 /** `socp replay`: the state of a node at any moment of its log, what changed, why, and what would have been. */
 import { Option, type Command } from 'commander'
+import type { Fact } from '../domain/facts.ts'
+import { readModels } from '../server/read-models.ts'
 import { because } from '../server/time-travel-why.ts'
 import { differencesBetween, without } from '../server/time-travel-changes.ts'
 import { createTraveller, OutOfReach, stateOf, travel, type Moment, type Past, type Traveller } from '../server/time-travel.ts'
-import { changeLines } from './change-lines.ts'
+import type { LogReader } from '../store/log-reader.ts'
+import { changeLines, pieceLines, supposed } from './change-lines.ts'
 import { serverDirectory } from './data-directory.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
 import { heading, humanLine, rowOf } from './log-rows.ts'
 import { moment, sequenceNumber, span, withExamples } from './options.ts'
 import { jsonLine, printLine, shown, styled, terminalWidth } from './output.ts'
 import { checkNotInFuture, withPast } from './past.ts'
-import { machineLines, stateLines } from './replay-lines.ts'
+import { machineLines, modelLines, stateLines } from './replay-lines.ts'
 import { stepThrough } from './replay-step.ts'
 import { writeTest } from './replay-test.ts'
 
@@ -28,7 +31,7 @@ interface ReplayOptions {
   readonly json?: true
 }
 
-type Mode = (past: Past, options: ReplayOptions) => Promise<void>
+type Mode = (past: Past, options: ReplayOptions, reader: LogReader<Fact>) => Promise<void>
 
 const print = async (lines: readonly string[]): Promise<void> => {
   for (const line of lines) await printLine(line)
@@ -46,7 +49,7 @@ const oneMachine = ({ fold, seq }: Traveller, address: string) => {
   throw new OutOfReach(`There is no machine ${shown(address)} after fact ${seq}: ${shown(others)}.`)
 }
 
-const showState: Mode = async (past, { until, machine, json }) => {
+const showState: Mode = async (past, { until, machine, json }, reader) => {
   const traveller = createTraveller(past)
   await travel(past, traveller, until)
   const { seq, at } = traveller
@@ -55,7 +58,10 @@ const showState: Mode = async (past, { until, machine, json }) => {
     await print(json === true ? [jsonLine({ seq, at, machines: { [machine]: view } })] : machineLines(machine, view, seq))
     return
   }
-  await print(json === true ? [jsonLine(stateOf(traveller))] : stateLines(stateOf(traveller)))
+  const models = await reader.models(readModels, seq)
+  await print(
+    json === true ? [jsonLine({ ...stateOf(traveller), read_models: models })] : [...stateLines(stateOf(traveller)), ...modelLines(models)],
+  )
 }
 
 const showDifferences: Mode = async (past, { diff, machine, json }) => {
@@ -99,10 +105,10 @@ const showWhy: Mode = async (past, { why: subject = '', until, json }) => {
   }
   await print([
     styled('bold', `${shown(subject)} after fact ${seq}`),
-    ...present.flatMap(({ part, key, value }) => changeLines({ part, key, before: value === null ? undefined : {}, after: value })),
+    ...present.flatMap(pieceLines),
     '',
     styled('bold', `because of ${facts.length === 1 ? 'this fact' : `these ${facts.length} facts`}`),
-    ...facts.flatMap(({ recorded, changes }) => [humanLine(recorded, terminalWidth()), ...changes.flatMap(changeLines)]),
+    ...facts.flatMap(({ recorded, changes }) => [humanLine(recorded, terminalWidth()), ...changes.flatMap(change => changeLines(change))]),
   ])
 }
 
@@ -119,7 +125,7 @@ const showWithout: Mode = async (past, { without: removed = 0, until, machine, j
       `without fact ${removed}, after fact ${found.real.seq}: ${changes.length === 0 ? 'nothing would be another' : `${changes.length} would be another`}`,
     ),
     humanLine(found.removed, terminalWidth()),
-    ...changes.flatMap(changeLines),
+    ...changes.flatMap(change => changeLines(change, supposed)),
   ])
 }
 
@@ -140,7 +146,7 @@ const replay = (options: ReplayOptions): Promise<void> => {
     throw new CommandFailure(`The options ${names} ask for different things: give one of them.`, exitCodes.usage)
   }
   const run = chosen[0]?.[1] ?? showState
-  return withPast(options.data, past => run(past, options))
+  return withPast(options.data, (past, reader) => run(past, options, reader))
 }
 
 /** Adds `socp replay`. */

@@ -57,7 +57,7 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
   ...['another socket carries this link', 'another socket of this user has taken over', 'this server is going down'],
   ...['SIGINT', 'SIGTERM', 'SIGHUP'],
 ])
-const OWN_CAPS: ReadonlySet<string> = new Set(['proof', 'ack', 'vouch'])
+const OWN_CAPS: ReadonlySet<string> = new Set(['proof', 'ack', 'vouch', 'blocks', 'bound'])
 /** A system's code in somebody's sentence, as ECONNREFUSED: it tells a developer much and names nobody. */
 const SYSTEM_CODE = /\bE[A-Z]{3,20}\b/
 
