@@ -80,14 +80,25 @@ const attach = async (at: number): Promise<Client> => {
     files: nodeFileStore(join(folder, `${identity.name}-downloads`)),
     fatal,
   })
-  const ready = firstValueFrom(client.events$.pipe(filter(({ event }) => event === 'ready'), timeout(MS)))
+  const ready = firstValueFrom(
+    client.events$.pipe(
+      filter(({ event }) => event === 'ready'),
+      timeout(MS),
+    ),
+  )
   client.connect()
   await ready
   return client
 }
 
 const seen = (client: Client, kind: 'message' | 'file') =>
-  firstValueFrom(client.events$.pipe(filter(({ event }) => event === kind), take(1), timeout(MS)))
+  firstValueFrom(
+    client.events$.pipe(
+      filter(({ event }) => event === kind),
+      take(1),
+      timeout(MS),
+    ),
+  )
 
 const heardOfAll = async (client: Client): Promise<void> => {
   const holds = (): boolean => client.users().length === identities.length

@@ -70,7 +70,10 @@ export const history = function* (options: HistoryOptions): Generator<NewFact<Fa
   let counter = 0
   let at = 1_758_000_000_000
 
-  const digest = (): Base64Url => Math.floor(fraction() * 2 ** 52).toString(36).padEnd(22, 'A') as Base64Url
+  const digest = (): Base64Url =>
+    Math.floor(fraction() * 2 ** 52)
+      .toString(36)
+      .padEnd(22, 'A') as Base64Url
   const pool = (size: number): Subject[] => Array.from({ length: size }, (_, id) => ({ id, type: beginning, life: 0 }))
   const subjects: Record<string, Subject[]> = {
     node: pool(1),
@@ -177,7 +180,8 @@ export const history = function* (options: HistoryOptions): Generator<NewFact<Fa
 
   /** How often each kind came, so that kinds keep their recorded proportions however many subjects each has. */
   const kinds: Record<string, number> = {}
-  for (const [type, count] of Object.entries(profile.facts)) kinds[kindOf(type.replace('.', ':'))] = (kinds[kindOf(type.replace('.', ':'))] ?? 0) + count
+  for (const [type, count] of Object.entries(profile.facts))
+    kinds[kindOf(type.replace('.', ':'))] = (kinds[kindOf(type.replace('.', ':'))] ?? 0) + count
 
   const step = (kind: string): NewFact<Fact> => {
     const all = subjects[kind] ?? []

@@ -3,7 +3,7 @@ import type { AnyStateMachine } from 'xstate'
 import type { Address } from '../protocol/ids.ts'
 import type { NewFact } from '../store/log.ts'
 import type { MachineView, NamedEffect } from './contract.ts'
-import { createStepper, viewOf, type MachineState, type NamedAction, type Stepper } from './stepper.ts'
+import { createStepper, viewOf, type MachineState, type NamedAction } from './stepper.ts'
 
 /** The read models that stand beside the machines. `check` may throw; `evolve` may not, because it writes in place. */
 export interface Fold<F extends { readonly type: string }> {
@@ -76,22 +76,31 @@ interface Stepped {
   readonly effects: readonly NamedEffect[]
 }
 
-const split = (address: Address): { readonly kind: string; readonly id: string } => {
-  const colon = address.indexOf(':')
-  return colon < 0 ? { kind: address, id: '' } : { kind: address.slice(0, colon), id: address.slice(colon + 1) }
-}
+const noSteps: readonly Stepped[] = Object.freeze([])
+
+/** Compares instead of cutting the address in two: this is asked for every fact. */
+const isOf = (kind: string, address: Address): boolean =>
+  address.startsWith(kind) && (address.length === kind.length || address[kind.length] === ':')
 
 /** Makes a host without machines; they come into being with their first fact that means something to them. */
 export const createHost = <F extends { readonly type: string }>(options: HostOptions<F>): Host<F> => {
   const { fold, broadcast, inspect } = options
-  const steppers = new Map<string, Stepper>(Object.entries(options.machines).map(([kind, machine]) => [kind, createStepper(machine)]))
+  const kinds = Object.entries(options.machines).map(([kind, machine]) => ({ kind, stepper: createStepper(machine) }))
   const states = new Map<Address, MachineState>()
 
-  const step = (address: Address, stepper: Stepper, recorded: NewFact<F>): Stepped | undefined => {
+  const kindOf = (address: Address) => {
+    for (const known of kinds) if (isOf(known.kind, address)) return known
+    return undefined
+  }
+
+  const step = (address: Address, recorded: NewFact<F>): Stepped | undefined => {
+    const known = kindOf(address)
+    if (known === undefined) return undefined
+    const { kind, stepper } = known
     const before = states.get(address)
     const named: NamedAction[] = []
     try {
-      const start = before ?? stepper.initial(split(address).id, named)
+      const start = before ?? stepper.initial(address.slice(kind.length + 1), named)
       const namedAtStart = named.length
       const after = stepper.next(start, { ...recorded.fact, at: recorded.at }, named)
       // a fact that means nothing to a fresh machine makes none
@@ -103,11 +112,13 @@ export const createHost = <F extends { readonly type: string }>(options: HostOpt
   }
 
   const stepAll = (recorded: NewFact<F>): readonly Stepped[] => {
-    const addresses = broadcast(recorded.fact.type) ? states.keys() : [recorded.stream]
+    if (!broadcast(recorded.fact.type)) {
+      const stepped = step(recorded.stream, recorded)
+      return stepped === undefined ? noSteps : [stepped]
+    }
     const steps: Stepped[] = []
-    for (const address of addresses) {
-      const stepper = steppers.get(split(address).kind)
-      const stepped = stepper && step(address, stepper, recorded)
+    for (const address of states.keys()) {
+      const stepped = step(address, recorded)
       if (stepped) steps.push(stepped)
     }
     return steps
@@ -131,8 +142,8 @@ export const createHost = <F extends { readonly type: string }>(options: HostOpt
       } catch (cause) {
         throw new FoldBroken(`the fold broke on ${recorded.fact.type} of ${recorded.stream}`, { cause })
       }
-      steps.forEach(keep)
-      for (const { address, before, after, effects } of inspect ? steps : [])
+      for (const stepped of steps) keep(stepped)
+      for (const { address, before, after, effects } of inspect ? steps : noSteps)
         inspect?.({ address, fact: recorded.fact, at: recorded.at, from: before && viewOf(before).state, to: viewOf(after).state, effects })
       return steps.length === 1 ? (steps[0]?.effects ?? []) : steps.flatMap(({ effects }) => effects)
     },
@@ -141,21 +152,17 @@ export const createHost = <F extends { readonly type: string }>(options: HostOpt
       return state && viewOf(state)
     },
     machines: () => states.entries().map(([address, state]) => [address, viewOf(state)] as const),
-    count: kind =>
-      kind === undefined ? states.size : states.keys().reduce((sum, address) => sum + Number(split(address).kind === kind), 0),
+    count: kind => (kind === undefined ? states.size : states.keys().reduce((sum, address) => sum + Number(isOf(kind, address)), 0)),
     forget: address => void states.delete(address),
     snapshot: () => {
-      const persist = ([address, state]: [Address, MachineState]): [string, unknown] => [
-        address,
-        steppers.get(split(address).kind)?.persist(state),
-      ]
+      const persist = ([address, state]: [Address, MachineState]): [string, unknown] => [address, kindOf(address)?.stepper.persist(state)]
       return Object.fromEntries([...states].map(persist))
     },
     restore: snapshot => {
       const restored = Object.entries(snapshot).map(([address, persisted]): [Address, MachineState] => {
-        const stepper = steppers.get(split(address as Address).kind)
-        if (!stepper) throw new Error(`the snapshot holds ${address}, for which there is no machine`)
-        return [address as Address, stepper.restore(persisted)]
+        const known = kindOf(address as Address)
+        if (!known) throw new Error(`the snapshot holds ${address}, for which there is no machine`)
+        return [address as Address, known.stepper.restore(persisted)]
       })
       states.clear()
       for (const [address, state] of restored) states.set(address, state)

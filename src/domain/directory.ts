@@ -34,6 +34,8 @@ export interface Directory {
   readonly self: ServerId | undefined
   /** Online users, here and elsewhere. */
   readonly users: ReadonlyMap<UserId, DirectoryUser>
+  /** Those of them who are attached here. */
+  readonly attached: ReadonlySet<UserId>
   readonly pins: ReadonlyMap<UserId, PinnedUser>
   readonly origins: ReadonlyMap<ServerId, OriginOrder>
   readonly usersOf: ReadonlyMap<ServerId, number>
@@ -46,6 +48,7 @@ export interface Directory {
 interface DirectoryDraft {
   self: ServerId | undefined
   users: Map<UserId, DirectoryUser>
+  attached: Set<UserId>
   pins: Map<UserId, PinnedUser>
   origins: Map<ServerId, OriginOrder>
   usersOf: Map<ServerId, number>
@@ -59,6 +62,7 @@ const MAX_CONFLICTS = 4_096
 export const emptyDirectory = (): Directory => ({
   self: undefined,
   users: new Map(),
+  attached: new Set(),
   pins: new Map(),
   origins: new Map(),
   usersOf: new Map(),
@@ -170,7 +174,7 @@ export const restartDirectory = (directory: Directory, self: ServerId, epoch: nu
   const draft = directory as DirectoryDraft
   draft.self = self
   draft.lastSeq = [epoch, 0]
-  for (const entry of draft.users.values()) if (entry.local === 'attached') setLocal(draft, entry.id, 'detached')
+  for (const user of [...draft.attached]) setLocal(draft, user, 'detached')
 }
 
 /** A server left the mesh for good: its users and what was remembered of it go. */
@@ -212,38 +216,44 @@ const originOf = (draft: DirectoryDraft, server: ServerId): OriginOrder => {
 
 const pin = (draft: DirectoryDraft, user: UserId, pubkey: PublicKeyText, encPubkey: PublicKeyText | undefined, proven: boolean): void => {
   const known = draft.pins.get(user)
-  draft.pins.set(user, {
-    pubkey: known?.pubkey ?? pubkey,
-    encPubkey: encPubkey ?? known?.encPubkey,
-    proven: proven || (known?.proven ?? false),
-  })
+  if (known === undefined) draft.pins.set(user, { pubkey, encPubkey, proven })
+  // nearly always there is nothing new
+  else if ((encPubkey !== undefined && encPubkey !== known.encPubkey) || (proven && !known.proven))
+    draft.pins.set(user, { pubkey: known.pubkey, encPubkey: encPubkey ?? known.encPubkey, proven: proven || known.proven })
 }
 
 const claim = (draft: DirectoryDraft, user: UserId, added: Claim): void => {
   const entry = draft.users.get(user)
-  const claims = entry?.claims ?? []
-  const again = claims.some(({ server }) => server === added.server)
+  if (entry === undefined) {
+    count(draft, added.server, 1)
+    draft.users.set(user, { id: user, claims: [added], local: undefined })
+    return
+  }
+  const again = entry.claims.some(({ server }) => server === added.server)
   if (!again) count(draft, added.server, 1)
   draft.users.set(user, {
     id: user,
-    claims: again ? claims.map(held => (held.server === added.server ? added : held)) : [...claims, added],
-    local: entry?.local,
+    claims: again ? entry.claims.map(held => (held.server === added.server ? added : held)) : [...entry.claims, added],
+    local: entry.local,
   })
 }
 
 const unclaim = (draft: DirectoryDraft, user: UserId, server: ServerId): void => {
   const entry = draft.users.get(user)
-  if (entry === undefined) return
-  const claims = entry.claims.filter(held => held.server !== server)
-  if (claims.length === entry.claims.length) return
+  if (entry?.claims.some(held => held.server === server) !== true) return
   count(draft, server, -1)
-  if (claims.length === 0) draft.users.delete(user)
-  else draft.users.set(user, { ...entry, claims })
+  if (entry.claims.length === 1) {
+    draft.users.delete(user)
+    draft.attached.delete(user)
+  } else draft.users.set(user, { id: user, claims: entry.claims.filter(held => held.server !== server), local: entry.local })
 }
 
 const setLocal = (draft: DirectoryDraft, user: UserId, local: LocalState | undefined): void => {
   const entry = draft.users.get(user)
-  if (entry !== undefined) draft.users.set(user, { ...entry, local })
+  if (entry === undefined || entry.local === local) return
+  if (local === 'attached') draft.attached.add(user)
+  else draft.attached.delete(user)
+  draft.users.set(user, { id: user, claims: entry.claims, local })
 }
 
 const count = (draft: DirectoryDraft, server: ServerId, by: 1 | -1): void => {

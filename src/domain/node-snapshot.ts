@@ -59,6 +59,7 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   directory.self = draft.self
   directory.lastSeq = snapshot.lastSeq
   directory.users = new Map(snapshot.users.map(user => [user.id, withUndefined(user)]))
+  directory.attached = new Set(snapshot.users.filter(({ local }) => local === 'attached').map(({ id }) => id))
   directory.pins = new Map(snapshot.pins.map(([user, pin]) => [user, { pubkey: pin.pubkey, encPubkey: pin.encPubkey, proven: pin.proven }]))
   directory.conflicts = new Set(snapshot.conflicts)
   directory.origins = new Map(
@@ -82,4 +83,3 @@ const countByServer = (users: readonly DirectoryUser[]): Map<ServerId, number> =
   for (const { claims } of users) for (const { server } of claims) counts.set(server, (counts.get(server) ?? 0) + 1)
   return counts
 }
-
