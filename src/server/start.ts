@@ -13,7 +13,7 @@ import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
-import type { EventLog } from '../store/log.ts'
+import { type EventLog, LogUnusable } from '../store/log.ts'
 import { createBootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import { createConnections } from './connection.ts'
@@ -160,7 +160,8 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
   const { facts, setAside } = await node.runtime.recover()
-  if (state.self !== undefined && state.self !== self.id) throw new Error(`this log belongs to the server ${state.self}, not to ${self.id}`)
+  if (state.self !== undefined && state.self !== self.id)
+    throw new LogUnusable(`This log belongs to the server ${state.self}, but identity.json says ${self.id}: put the right one back.`)
   if (facts > 0) write('info', 'recovered', { facts, users: state.directory.users.size, servers: state.membership.servers.size })
   for (const { stream, seq, error } of setAside)
     node.tell({ event: 'degraded', why: `${stream} is set aside from ${seq} on: ${error.message}` })
