@@ -14,7 +14,7 @@ import { inventedPublicKey, stockKey } from '../helpers/stock-crypto.ts'
 import { startStockServer } from '../helpers/stock-server.ts'
 
 // set-up and tests take turns here: without a plan tap takes a pause for the end
-t.plan(6)
+t.plan(7)
 
 const rig = processes(t)
 const keys = await Promise.all(Array.from({ length: 12 }, (_, n) => stockKey(n)))
@@ -260,5 +260,21 @@ t.test('11: an introducer answers joins within a budget, and each key once', asy
     answers.push(welcome.type)
   }
   t.same(answers, ['SERVER_WELCOME', 'SERVER_WELCOME', 'SERVER_WELCOME', 'ERROR', 'ERROR', 'ERROR', 'ERROR'])
+  await victim.kill()
+})
+
+t.test('11: joins that nobody signed do not use up the turns of those who sign', async t => {
+  const victim = await startServer(1, undefined, { limits: { joins: { burst: 5, perSecond: 0.001 } } })
+  for (let n = 0; n < 20; n += 1) {
+    const stranger = await openFrameSocket(victim.url)
+    const payload = { host: '127.0.0.1', port: 1, pubkey: inventedPublicKey(keyOf(8)) }
+    stranger.send({ type: 'SERVER_HELLO_JOIN', from: newId(), to: `${victim.host}:${String(victim.port)}`, ts: Date.now(), payload })
+    await Promise.race([stranger.refusal(), stranger.waitFor('SERVER_WELCOME').catch(() => undefined)])
+    stranger.webSocket.terminate()
+  }
+  const joiner = await startStockServer({ key: keyOf(9) })
+  t.teardown(() => joiner.close())
+  const { welcome } = await joiner.join(victim.url)
+  t.equal(welcome.type, 'SERVER_WELCOME')
   await victim.kill()
 })
