@@ -55,7 +55,8 @@ export interface Connections {
   /** Dials a member and says hello; `over` is called once, with why, when it comes to nothing or closes. */
   dial(server: ServerId, url: string, over: (why: string) => void): void
   readonly size: number
-  closeAll(code: number, reason: string): void
+  /** Says goodbye on every socket after what still waits for its signature; resolves when all are closed. */
+  closeAll(code: number, reason: string): Promise<void>
 }
 
 interface Closed {
@@ -72,6 +73,7 @@ export const createConnections = (node: Node): Connections => {
   const hellos = new Map<number, string>()
   const perAddress = new Map<string, number>()
   let nextId = 1
+  let lastClosed = (): void => {}
 
   const adopt = (
     socket: Socket,
@@ -158,6 +160,7 @@ export const createConnections = (node: Node): Connections => {
     const closed = ({ code, why }: Closed): void => {
       all.delete(id)
       hellos.delete(id)
+      if (all.size === 0) lastClosed()
       const left = (perAddress.get(remote) ?? 1) - 1
       if (left === 0) perAddress.delete(remote)
       else perAddress.set(remote, left)
@@ -242,6 +245,10 @@ export const createConnections = (node: Node): Connections => {
     },
     closeAll(code, why) {
       for (const connection of [...all.values()]) connection.close(code, why)
+      return new Promise(resolve => {
+        lastClosed = resolve
+        if (all.size === 0) resolve()
+      })
     },
   }
 }

@@ -224,7 +224,8 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
         await within(ports, DRAIN_MS, node.runtime.flushed())
         phase = 'stopped'
         node.timers.cancelAll()
-        node.connections.closeAll(1001, 'this server is going down')
+        // before the listener, which would cut short what still waits for its signature
+        await within(ports, DRAIN_MS, node.connections.closeAll(1001, 'this server is going down'))
         await within(ports, DRAIN_MS, listener.close())
         await within(ports, DRAIN_MS, node.supervisor.shutdown(why))
         await node.runtime.close()
