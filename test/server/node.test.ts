@@ -73,6 +73,28 @@ t.test('a clean stop ends the sessions, tells users and peers, and is the last f
   t.same(first.fatals, [])
 })
 
+for (const end of ['accepted', 'dialled'])
+  t.test(`a clean stop removes its users everywhere, over a link that it ${end}`, async t => {
+    const mesh = createMesh(t)
+    const pair = await startPair(mesh)
+    const [first, second] = end === 'accepted' ? pair : [pair[1], pair[0]]
+    const witness = await attachUser(mesh, second, 3)
+    const user = await attachUser(mesh, first, 4)
+    await mesh.quiet()
+    const stopped = first.running.stop('SIGTERM')
+    await mesh.pass(1_000)
+    await stopped
+    t.same(
+      mesh.view(second).directory.map(({ user_id }) => user_id),
+      [witness.id],
+      'the peer knows that the user has left',
+    )
+    t.ok(
+      witness.heard.some(({ type, payload }) => type === 'USER_REMOVE' && payload['user_id'] === user.id),
+      'and so do its users',
+    )
+  })
+
 t.test('a node refuses a log that belongs to another server', async t => {
   const mesh = createMesh(t)
   const first = await mesh.start(0)
