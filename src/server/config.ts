@@ -38,6 +38,7 @@ const limits = z.strictObject({
   newServersPerHour: z.int().positive().default(100),
   /** Joins that this server answers as an introducer; each costs two signatures. */
   joins: rate.default({ burst: 100, perSecond: 2 }),
+  unsignedJoins: rate.default({ burst: 20, perSecond: 0.2 }),
   userFrames: rate.default({ burst: 400, perSecond: 150 }),
   serverFrames: rate.default({ burst: 5_000, perSecond: 2_500 }),
   refusals: rate.default({ burst: 20, perSecond: 1 }),
