@@ -127,6 +127,7 @@ export const createLinks = (node: Node): Links => {
   const begin = (server: ServerId): Link => {
     const link: Link = { server, sockets: [], lastSeen: 0, bucket: createBucket(node.ports.clock, node.config.limits.serverFrames) }
     links.set(server, link)
+    const relayed = createBucket(node.ports.clock, node.config.limits.refusals)
     node.supervisor.spawn<Received>({
       address: address(server),
       group: 'links',
@@ -146,7 +147,7 @@ export const createLinks = (node: Node): Links => {
         }
         const { connection, frame, text } = message
         return takeFromPeer(node, link, connection, frame, text).catch((error: unknown) => {
-          node.refusals.refuse(connection, error, frame.type)
+          node.refusals.refuse(connection, error, frame.type, frame.from === server ? undefined : relayed)
         })
       },
       restarted: error => {
