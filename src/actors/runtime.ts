@@ -21,6 +21,8 @@ export interface RuntimeOptions<F extends { readonly type: string }> {
 export interface Recovery {
   /** How many facts were read. */
   readonly facts: number
+  /** Time of the latest of them in Unix milliseconds, 0 in an empty log. */
+  readonly lastAt: number
   /** Streams whose facts could not be folded; they take no more facts. */
   readonly setAside: readonly SetAside[]
 }
@@ -180,7 +182,7 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
       phase = 'live'
       lastAt = replayed.lastAt
       for (const { stream } of replayed.setAside) aside.add(stream)
-      return { facts: replayed.facts, setAside: replayed.setAside }
+      return replayed
     },
     machine: address => host.machine(address),
     machines: () => host.machines(),

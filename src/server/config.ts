@@ -67,6 +67,8 @@ export const configSchema = z.strictObject({
   port: z.int().min(0).max(65_535).default(9_000),
   advertise: z.string().optional(),
   bootstrap_servers: z.array(z.object({ host, port, pubkey })).max(32).default([]),
+  /** Whom this server dials, when that does not follow from its own address: a name counts as public, whatever it resolves to. */
+  reach: z.enum(['loopback', 'private', 'public']).optional(),
   /** `vouched`: by a pinned introducer; `listed`: only the servers below. */
   membership: z.enum(['vouched', 'listed']).default('vouched'),
   servers: z

@@ -5,6 +5,7 @@ import { claimedType, parseFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 import type { UserMeta } from '../protocol/meta.ts'
+import { addressClass } from './address-class.ts'
 import { type Channel, createChannel } from './channel.ts'
 import { createHandshake, type Handshake } from './handshake.ts'
 import type { Node } from './node.ts'
@@ -229,11 +230,19 @@ export const createConnections = (node: Node): Connections => {
     dial(server, url, over) {
       let start: () => void = () => {}
       node.ports.network
-        .dial(url, { timeoutMs: node.config.timing.dialMs, maxBytes: node.maxFrameBytes }, socket => {
-          const adopted = adopt(socket, 'dialled', server, over)
-          start = adopted.start
-          return adopted.handler
-        })
+        .dial(
+          url,
+          {
+            timeoutMs: node.config.timing.dialMs,
+            maxBytes: node.maxFrameBytes,
+            mayReach: address => addressClass(address) === node.self.reach,
+          },
+          socket => {
+            const adopted = adopt(socket, 'dialled', server, over)
+            start = adopted.start
+            return adopted.handler
+          },
+        )
         .then(
           () => {
             start()

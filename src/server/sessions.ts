@@ -55,6 +55,7 @@ export const createSessions = (node: Node): Sessions => {
   const end = (user: UserId, why: string): void => {
     node.runtime.record(address(user), { type: 'session.ended', user, why, seq: nextSeq(node.state.directory) })
     sessions.delete(user)
+    node.seen.forget(user)
     node.supervisor.stop(address(user), why)
   }
 

@@ -14,6 +14,7 @@ import type { FrameType } from '../protocol/frames.ts'
 import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
 import { type EventLog, LogUnusable } from '../store/log.ts'
+import { type AddressClass, addressClass } from './address-class.ts'
 import { createBootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import { createConnections } from './connection.ts'
@@ -85,7 +86,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const rate = await measureSigning({ crypto: ports.crypto, privateKey, clock: ports.clock, inFlight: options.cores })
   write('info', 'measured this machine', { signaturesPerSecond: Math.round(rate) })
 
-  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0 }
+  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0, reach: 'unusable' as AddressClass }
   const node = {
     config,
     ports,
@@ -159,7 +160,9 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   for (const part of [node.links, node.sessions, node.gossip, node.transfers, node.bootstrap])
     for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
-  const { facts, setAside } = await node.runtime.recover()
+  const { facts, lastAt, setAside } = await node.runtime.recover()
+  // the clock may stand earlier than it did when the log was written
+  lastTs = lastAt
   if (state.self !== undefined && state.self !== self.id)
     throw new LogUnusable(`This log belongs to the server ${state.self}, but identity.json says ${self.id}: put the right one back.`)
   if (facts > 0) write('info', 'recovered', { facts, users: state.directory.users.size, servers: state.membership.servers.size })
@@ -183,6 +186,8 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     self,
     options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
   )
+
+  self.reach = config.reach ?? addressClass(self.host)
 
   // from here on the log says that this incarnation lives; every machine answers it
   node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
