@@ -44,6 +44,8 @@ export const joining = {
     prover: z.union([serverId, userId]),
     verifier: z.union([serverId, userId]),
     role: z.enum(['server', 'user']),
+    /** Of a server to a server: which end of the socket the prover is. */
+    side: z.enum(['dialled', 'accepted']).optional(),
     pubkey: field.keyText.optional(),
   }),
 } as const

@@ -48,8 +48,8 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
       prover: node.self.id,
       verifier: to.id,
       role: 'server',
-      // a user has no other place to learn what to pin
-      ...(to.role === 'user' ? { pubkey: node.self.pubkey } : {}),
+      // a user has no other place to learn what to pin; to a server it says which end of the socket we are
+      ...(to.role === 'user' ? { pubkey: node.self.pubkey } : { side: connection.direction }),
     }
     const event = signedEvent(node.signer, payload, 'control')
     connection.channel.send('control', await frameText(event, { type: 'PROOF', from: node.self.id, to: to.id, ts: node.nextTs() }))
@@ -73,9 +73,12 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
   }
 
   const onProof = async (frame: Frame<'PROOF'>, of: Peer): Promise<void> => {
-    const { nonce, prover, verifier, role } = frame.payload
+    const { nonce, prover, verifier, role, side } = frame.payload
     if (ourNonce === undefined || nonce !== ourNonce || prover !== of.id || verifier !== node.self.id || role !== of.role)
       throw new ProtocolError('INVALID_SIG', 'wrong_proof')
+    // whoever dials two servers could have each answer the other's challenge: then both accepted, and neither dialled
+    if (of.role === 'server' && side !== (connection.direction === 'dialled' ? 'accepted' : 'dialled'))
+      throw new ProtocolError('INVALID_SIG', 'relayed_proof')
     await verifyBy(node, frame, of.key)
     theyProved = true
     await settle()
