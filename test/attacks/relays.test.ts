@@ -1,6 +1,7 @@
 /** Attacks through honest relays: what a third party sends must not cost two honest servers their link, nor its memory of what it saw. */
 import t from 'tap'
 import { admitStock } from '../helpers/intruder.ts'
+import { attachUser, userId } from '../server/user.ts'
 import { createMesh, idOf, linked, type Mesh, type MeshNode } from '../server/mesh.ts'
 
 const counter = (node: MeshNode, name: string): number => node.running.counters()[name] ?? 0
@@ -40,4 +41,23 @@ t.test('a server whose own frames are bad still loses its link', async t => {
   for (let n = 0; n < 60; n += 1) link.send(await server.signed('USER_REMOVE', '*', { user_id: `guest-${n}`, server_id: idOf(8) }))
   await mesh.pass(1_000)
   t.match(link.ended, [{ code: 1008 }])
+})
+
+t.test("a member cannot make a server forget another's deliveries by sending its constant heartbeat with ever new times", async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0, { config: { limits: { seen: 20 } } })
+  const reader = await attachUser(mesh, home, 5)
+  const origin = await admitStock(mesh, home, 2, idOf(2), 9_500)
+  const mallory = await admitStock(mesh, home, 3, idOf(3), 9_501)
+  const payload = { ciphertext: 'AAAA', content_sig: 'A'.repeat(683), sender: userId(8), user_id: reader.id }
+  const delivery = await origin.server.signed('SERVER_DELIVER', home.id, payload)
+  const beat = JSON.parse(await origin.server.signed('HEARTBEAT', home.id, {})) as { ts: number }
+  const later = (frame: object, ts: number): string => JSON.stringify({ ...frame, ts })
+  origin.link.send(delivery)
+  await mesh.pass(1_000)
+  for (let n = 0; n < 60; n += 1) mallory.link.send(later(beat, beat.ts + n))
+  await mesh.pass(1_000)
+  mallory.link.send(delivery, later(JSON.parse(delivery) as object, beat.ts + 100))
+  await mesh.pass(1_000)
+  t.equal(reader.heard.filter(({ type }) => type === 'USER_DELIVER').length, 1)
 })
