@@ -51,7 +51,7 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
       // a user has no other place to learn what to pin; to a server it says which end of the socket we are
       ...(to.role === 'user' ? { pubkey: node.self.pubkey } : { side: connection.direction }),
     }
-    const event = signedEvent(node.signer, payload, 'control')
+    const event = signedEvent(node.signer, payload, to.role === 'user' ? 'stranger' : 'control')
     connection.channel.send('control', await frameText(event, { type: 'PROOF', from: node.self.id, to: to.id, ts: node.nextTs() }))
     weProved = true
   }

@@ -55,7 +55,7 @@ export const createRefusals = (node: Node): Refusals => {
     },
     tell(connection, to, code, detail, reference) {
       node.count('refused', code)
-      const event = signedEvent(node.signer, { code, detail, msg_ref: reference }, 'control')
+      const event = signedEvent(node.signer, { code, detail, msg_ref: reference }, 'message')
       const text = frameText(event, { type: 'ERROR', from: node.self.id, to, ts: node.nextTs() })
       node.runtime.release(() => connection.channel.send('traffic', text))
     },

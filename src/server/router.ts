@@ -188,7 +188,7 @@ export const createRouter = (node: Node): Router => {
         return
       } else if (home === 'local' && deliverHere(parcel, () => {})) return
       const detail = `${recipient} is not online at ${node.self.id}.`
-      const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel) }, 'control')
+      const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel) }, 'message')
       const answer = frameText(event, { type: 'ERROR', from: node.self.id, to: sender, ts: node.nextTs() })
       node.runtime.release(() => {
         node.links.send(origin, 'control', answer)
@@ -219,7 +219,7 @@ export const createRouter = (node: Node): Router => {
         return
       }
       const { code, detail, msg_ref } = frame.payload
-      const event = signedEvent(node.signer, { code, detail, msg_ref }, 'control')
+      const event = signedEvent(node.signer, { code, detail, msg_ref }, 'message')
       const text = frameText(event, { type: 'ERROR', from: node.self.id, to: frame.to, ts: node.nextTs() })
       node.runtime.release(() => {
         connection.channel.send('traffic', text)

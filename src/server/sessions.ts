@@ -93,7 +93,8 @@ export const createSessions = (node: Node): Sessions => {
         node.router.fromUser(connection, peer, frame)
         return
       case 'LIST_REQUEST':
-        node.directoryService.list(connection, peer, frame)
+        // a long list is many answers: its asker waits for as many turns
+        sessions.get(peer.id)?.bucket.borrow(node.directoryService.list(connection, peer, frame) - 1)
         return
       case 'PUBKEY_REQUEST':
         node.directoryService.key(connection, peer, frame)
