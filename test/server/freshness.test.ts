@@ -14,8 +14,16 @@ const start = (limits: { readonly seen?: number } = {}) => {
   const node = { ports: { clock, crypto: nodeCrypto() }, config: configSchema.parse({ limits }) } as unknown as Node
   return { clock, node, seen: createSeen(node) }
 }
-const frame = (type: FrameType, payloadText: string, envelope: { from?: string; to?: string; ts?: number } = {}): Frame =>
-  ({ type, from: 'a', to: 'b', ts: 1, payloadText, payload: {}, sig: undefined, ...envelope })
+const frame = (type: FrameType, payloadText: string, envelope: { from?: string; to?: string; ts?: number } = {}): Frame => ({
+  type,
+  from: 'a',
+  to: 'b',
+  ts: 1,
+  payloadText,
+  payload: {},
+  sig: undefined,
+  ...envelope,
+})
 
 t.test('a frame is taken from 10 minutes ago to 2 minutes ahead', async t => {
   const { clock, node } = start()
