@@ -39,6 +39,8 @@ const limits = z.strictObject({
   /** Joins that this server answers as an introducer; each costs two signatures. */
   joins: rate.default({ burst: 100, perSecond: 2 }),
   unsignedJoins: rate.default({ burst: 20, perSecond: 0.2 }),
+  /** Hellos of users from one address; each attaching costs four signatures, and the whole mesh hears of it. */
+  attaches: rate.default({ burst: 500, perSecond: 10 }),
   userFrames: rate.default({ burst: 400, perSecond: 150 }),
   serverFrames: rate.default({ burst: 5_000, perSecond: 2_500 }),
   refusals: rate.default({ burst: 20, perSecond: 1 }),

@@ -87,8 +87,10 @@ export const createGossip = (node: Node): Gossip => {
               digest,
             }
           : advertised(frame, origin, digest)
+      // the other half is for people who attach here: what others invent must not keep them out
+      const { usersPerServer, pins } = node.config.limits
       const { facts, why } = decidePresence(
-        { fact, direct, originLinked: node.links.isLinked(origin), limits: node.config.limits },
+        { fact, direct, originLinked: node.links.isLinked(origin), limits: { usersPerServer, pins: Math.ceil(pins / 2) } },
         node.state.directory,
       )
       for (const decided of facts) node.runtime.record(`user:${user}`, decided)

@@ -63,7 +63,7 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
 
   const hello = async (frame: AnyFrame): Promise<void> => {
     if (claimed !== undefined) throw new ProtocolError('NAME_IN_USE', 'second_hello')
-    claimed = frame.type === 'USER_HELLO' ? await greetUser(node, frame) : await greetServer(node, connection, frame, expected)
+    claimed = frame.type === 'USER_HELLO' ? await greetUser(node, connection, frame) : await greetServer(node, connection, frame, expected)
     if (connection.direction === 'accepted' && claimed.role === 'server') await announce()
     if (claimed.caps.includes('proof')) {
       challenge()
