@@ -21,7 +21,7 @@ import { chatDirectory, ensuredDirectory, filesIn } from './data-directory.ts'
 import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { withExamples } from './options.ts'
-import { tell } from './output.ts'
+import { tell, READER_GONE } from './output.ts'
 import { readPassphrase } from './passphrase.ts'
 
 interface ChatOptions {
@@ -131,6 +131,9 @@ const chat = async (options: ChatOptions): Promise<void> => {
     process.once(signal, () => {
       end(exitCodes.done)
     })
+  process.stdout.once(READER_GONE, () => {
+    end(exitCodes.done)
+  })
   process.once('SIGHUP', () => {
     terminal?.hangUp()
     end(exitCodes.done)

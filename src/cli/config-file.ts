@@ -71,7 +71,9 @@ export const readConfig = async (options: ServeOptions): Promise<NodeConfig> => 
   const host = options.host ?? config.host
   const advertise = options.advertise ?? config.advertise
   if (advertise !== undefined && parseHostPort(advertise) === undefined)
-    throw new CommandFailure(`--advertise takes HOST:PORT, not ${advertise}.`, exitCodes.usage)
+    throw options.advertise === undefined
+      ? bad(`${file} cannot be used, at advertise: it takes HOST:PORT, not ${advertise}.`)
+      : new CommandFailure(`--advertise takes HOST:PORT, not ${advertise}.`, exitCodes.usage)
   if (advertise === undefined && WILDCARDS.has(host))
     throw new CommandFailure(
       `Listening on ${host} says nothing about how others reach this server: add --advertise HOST:PORT.`,

@@ -34,11 +34,14 @@ export const terminalWidth = (): number | undefined => (process.stdout.isTTY ? p
 
 const isBrokenPipe = (error: Error): boolean => 'code' in error && error.code === 'EPIPE'
 
-/** A reader that went away (`socp log ls | head`) ends the command without a word; one that handles SIGTERM stops as it does then. */
+/** Emitted on standard output when nobody reads it any more; a command that has something to put in order first listens to it. */
+export const READER_GONE = 'readerGone'
+
+/** A reader that went away (`socp log ls | head`) ends the command without a word. */
 export const endWhenNobodyReads = (): void => {
   process.stdout.on('error', (error: Error) => {
     if (!isBrokenPipe(error)) throw error
-    if (!process.emit('SIGTERM')) process.exit(exitCodes.done)
+    if (!process.stdout.emit(READER_GONE)) process.exit(exitCodes.done)
   })
   process.stderr.on('error', (error: Error) => {
     if (!isBrokenPipe(error)) throw error

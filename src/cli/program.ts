@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { KeyFileError } from '../crypto/node-key-file.ts'
 import { LogRefused, LogUnusable } from '../store/log.ts'
 import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
+import { addDemo } from './demo.ts'
 import { addKeys } from './keys.ts'
 import { addLog } from './log.ts'
 import { addMachine } from './machine.ts'
@@ -18,6 +19,7 @@ import { tell } from './output.ts'
 /** Each adds one command with its subcommands, in the order of the help. */
 const commands: readonly ((program: Command) => void)[] = [
   addServe,
+  addDemo,
   addChat,
   addKeys,
   program => {

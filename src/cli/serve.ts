@@ -21,7 +21,7 @@ import { createLogger } from './logger.ts'
 import { openNodeLog } from './node-log.ts'
 import { portNumber, withExamples } from './options.ts'
 import { readPassphrase } from './passphrase.ts'
-import { jsonLine, printLine, shown, styled } from './output.ts'
+import { jsonLine, printLine, READER_GONE, shown, styled } from './output.ts'
 
 /** In a checkout the program lies beside its sources; installed it is on the PATH. */
 const program = import.meta.url.endsWith('.ts') ? 'bin/socp' : 'socp'
@@ -101,6 +101,9 @@ const serve = async (options: ServeOptions): Promise<void> => {
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
+  process.stdout.on(READER_GONE, () => {
+    onSignal('SIGTERM')
+  })
   // a bug somewhere must not take the users' server away: what counts is in the log, and effects are independent of each other
   process.on('unhandledRejection', error => {
     write('error', 'a bug: a rejection that nobody handles', { error: error instanceof Error ? error.stack : String(error) })

@@ -4,7 +4,7 @@ import { NetworkError, type Socket, type SocketHandler } from '../ports/network.
 import type { Ports } from '../ports/ports.ts'
 import { parseFrame, type AnyFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import { ruleOf } from '../protocol/frames.ts'
+import { type FrameType, ruleOf } from '../protocol/frames.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import { reconnectMs } from './backoff.ts'
@@ -55,6 +55,15 @@ export interface Connection {
 }
 
 type Life = { readonly socket: Socket; readonly handshake: Handshake; readonly inbox: Inbox }
+
+/** What comes in the name of other servers; `createDispatch` believes no keys in it. */
+const GOSSIP: ReadonlySet<FrameType> = new Set<FrameType>([
+  'USER_ADVERTISE',
+  'USER_REMOVE',
+  'PUBLIC_CHANNEL_ADD',
+  'PUBLIC_CHANNEL_UPDATED',
+  'PUBLIC_CHANNEL_KEY_SHARE',
+])
 
 /** Refusals after which dialling again by itself would be wrong or useless until a person acts. */
 const final: ReadonlySet<string> = new Set(['SERVER_CHANGED'])
@@ -116,8 +125,9 @@ export const createConnection = (options: ConnectionOptions): Connection => {
       life?.socket.close(1000, '')
       return
     }
-    if (current.key !== undefined && frame.from === current.server && !(await isSigned(frame, current.key))) {
-      options.problem('INVALID_SIG', `A ${frame.type} in the server's name is not signed by it and was ignored.`)
+    // a server that proved its key signs all that it says; the gossip of other servers, which it passes on, cannot be checked here
+    if (current.key !== undefined && !(frame.from === current.server ? await isSigned(frame, current.key) : GOSSIP.has(frame.type))) {
+      options.problem('INVALID_SIG', `A ${frame.type} that is not signed by the server was ignored.`)
       return
     }
     await options.frame(frame, current)

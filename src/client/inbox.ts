@@ -4,6 +4,9 @@ import type { Socket } from '../ports/network.ts'
 /** Frames that wait before the socket is paused, and at which it is read again. */
 export const inboxLimits = { pauseAt: 64, resumeAt: 16 } as const
 
+/** Handled frames are cut off in strides of this: a stream that never lets the queue run empty must not pile up in memory. */
+const stride = 256
+
 export interface Inbox {
   push(text: string): void
   /** Frames wait or are being handled. */
@@ -26,7 +29,12 @@ export const createInbox = (socket: Pick<Socket, 'pause' | 'resume'>, handle: (t
     while (!closed) {
       const text = waiting[at]
       if (text === undefined) break
+      waiting[at] = ''
       at += 1
+      if (at >= stride) {
+        waiting.splice(0, at)
+        at = 0
+      }
       if (paused && depth() <= inboxLimits.resumeAt) {
         paused = false
         socket.resume()

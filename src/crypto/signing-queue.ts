@@ -7,7 +7,15 @@ import { signPayload } from './transport-signature.ts'
 
 /** From the most urgent to the one that can wait; within one the order of asking is kept. */
 export const priorities = ['control', 'presence', 'message', 'file'] as const
-export type Priority = (typeof priorities)[number]
+/**
+ * What somebody asks for who has not proved anything yet waits behind all of these, or one free of cost could keep members' messages
+ * from ever being signed; but it gets every fourth turn, or a busy server would let nobody in.
+ */
+export type Priority = (typeof priorities)[number] | 'stranger'
+
+const ranks: readonly Priority[] = [...priorities, 'stranger']
+/** Signatures of others between two of strangers, while both wait. */
+const MEMBERS_FIRST = 3
 
 export interface SigningQueue {
   /**
@@ -34,12 +42,19 @@ interface Job {
 }
 
 export const createSigningQueue = ({ crypto, privateKey, inFlight, maxQueued }: SigningQueueOptions): SigningQueue => {
-  const waiting = priorities.map((): Job[] => [])
+  const waiting = ranks.map((): Job[] => [])
+  const strangers = waiting.at(-1) ?? []
   let queued = 0
   let working = 0
+  let sinceStranger = 0
 
+  const take = (): Job | undefined => {
+    const first = sinceStranger >= MEMBERS_FIRST && strangers.length > 0 ? strangers : waiting.find(jobs => jobs.length > 0)
+    sinceStranger = first === strangers || strangers.length === 0 ? 0 : sinceStranger + 1
+    return first?.shift()
+  }
   const startNext = (): void => {
-    const job = working < inFlight ? waiting.find(jobs => jobs.length > 0)?.shift() : undefined
+    const job = working < inFlight ? take() : undefined
     if (job === undefined) return
     queued -= 1
     working += 1
@@ -63,7 +78,7 @@ export const createSigningQueue = ({ crypto, privateKey, inFlight, maxQueued }: 
     depth: () => queued,
     sign: (payload, priority) =>
       new Promise((resolve, reject) => {
-        const rank = priorities.indexOf(priority)
+        const rank = ranks.indexOf(priority)
         // one that can start at once never waits, so it needs no room
         if (working >= inFlight && !makeRoom(rank)) {
           reject(overloaded())

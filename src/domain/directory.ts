@@ -43,6 +43,8 @@ export interface Directory {
   readonly conflicts: ReadonlySet<string>
   /** Names this node's last presence event. */
   readonly lastSeq: PresenceSeq
+  /** Users who left here, with the sequence of their removal, oldest first: a peer that was away then still has to hear it. */
+  readonly departed: ReadonlyMap<UserId, PresenceSeq>
 }
 
 interface DirectoryDraft {
@@ -54,8 +56,11 @@ interface DirectoryDraft {
   usersOf: Map<ServerId, number>
   conflicts: Set<string>
   lastSeq: PresenceSeq
+  departed: Map<UserId, PresenceSeq>
 }
 
+/** Departures remembered; a peer that missed more is corrected when a delivery fails (§11). */
+const MAX_DEPARTED = 1_024
 /** Conflicts remembered; beyond it the oldest may alarm again. */
 const MAX_CONFLICTS = 4_096
 
@@ -68,13 +73,14 @@ export const emptyDirectory = (): Directory => ({
   usersOf: new Map(),
   conflicts: new Set(),
   lastSeq: [0, 0],
+  departed: new Map(),
 })
 
 /** Whether a server is linked now: the word of one that is not may be out of date. */
 export type IsLinked = (server: ServerId) => boolean
 
 /**
- * The claim that counts: of an attached local user our own, else the oldest of a server that is linked, else the oldest.
+ * The claim that counts: of an attached local user our own, else the oldest of a server that is linked, else our own, else the oldest.
  * A newer claim waits until the older one is taken back or its server is gone: nobody moves somebody else's user (§8.2).
  */
 export const claimOf = (directory: Directory, entry: DirectoryUser, linked: IsLinked): Claim | undefined => {
@@ -125,9 +131,10 @@ export const decidePresence = (
     return claimed !== undefined || fact.seq !== undefined ? { facts: [fact] } : nothing('unknown_user')
   }
   const pinned = directory.pins.get(fact.user)
-  if (pinned !== undefined && fact.pubkey !== undefined && pinned.pubkey !== fact.pubkey) {
-    if (directory.conflicts.has(conflictKey(fact.user, fact.pubkey))) return nothing('key_conflict')
-    return { facts: [{ type: 'user.keyConflicted', user: fact.user, server: fact.server, pubkey: fact.pubkey }], why: 'key_conflict' }
+  const other = pinned === undefined ? undefined : otherKey(pinned, fact)
+  if (other !== undefined) {
+    if (directory.conflicts.has(conflictKey(fact.user, other))) return nothing('key_conflict')
+    return { facts: [{ type: 'user.keyConflicted', user: fact.user, server: fact.server, pubkey: other }], why: 'key_conflict' }
   }
   if (claimed === undefined && (directory.usersOf.get(fact.server) ?? 0) >= limits.usersPerServer) return nothing('too_many_users')
   if (pinned === undefined && directory.pins.size >= limits.pins) return nothing('too_many_users')
@@ -140,7 +147,8 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
   switch (fact.type) {
     case 'session.attached': {
       draft.lastSeq = laterSeq(draft.lastSeq, fact.seq)
-      pin(draft, fact.user, fact.pubkey, fact.encPubkey, fact.proven)
+      draft.departed.delete(fact.user)
+      pinOwn(draft, fact)
       if (draft.self !== undefined) claim(draft, fact.user, { server: draft.self, seq: fact.seq, meta: fact.meta, caps: fact.caps })
       setLocal(draft, fact.user, 'attached')
       return
@@ -150,12 +158,16 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
       return
     case 'session.ended':
       draft.lastSeq = laterSeq(draft.lastSeq, fact.seq)
+      draft.departed.delete(fact.user)
+      draft.departed.set(fact.user, fact.seq)
+      if (draft.departed.size > MAX_DEPARTED) draft.departed.delete(draft.departed.keys().next().value as UserId)
       setLocal(draft, fact.user, undefined)
       if (draft.self !== undefined) unclaim(draft, fact.user, draft.self)
       return
     case 'user.advertised':
       remember(originOf(draft, fact.server), fact.user, fact.seq, fact.digest)
-      if (fact.pubkey !== undefined) pin(draft, fact.user, fact.pubkey, fact.encPubkey, false)
+      if (fact.pubkey !== undefined && !draft.pins.has(fact.user))
+        draft.pins.set(fact.user, { pubkey: fact.pubkey, encPubkey: fact.encPubkey, proven: false })
       claim(draft, fact.user, { server: fact.server, seq: fact.seq, meta: fact.meta, caps: fact.caps })
       return
     case 'user.removed':
@@ -214,12 +226,23 @@ const originOf = (draft: DirectoryDraft, server: ServerId): OriginOrder => {
   return order
 }
 
-const pin = (draft: DirectoryDraft, user: UserId, pubkey: PublicKeyText, encPubkey: PublicKeyText | undefined, proven: boolean): void => {
-  const known = draft.pins.get(user)
-  if (known === undefined) draft.pins.set(user, { pubkey, encPubkey, proven })
-  // nearly always there is nothing new
-  else if ((encPubkey !== undefined && encPubkey !== known.encPubkey) || (proven && !known.proven))
-    draft.pins.set(user, { pubkey: known.pubkey, encPubkey: encPubkey ?? known.encPubkey, proven: proven || known.proven })
+/** A key of an advertisement that is not the pinned one: messages for this user must not be encrypted to somebody else. */
+const otherKey = (
+  pinned: PinnedUser,
+  { pubkey, encPubkey }: Extract<PresenceFact, { readonly type: 'user.advertised' }>,
+): PublicKeyText | undefined => {
+  if (pubkey !== undefined && pubkey !== pinned.pubkey) return pubkey
+  return encPubkey !== undefined && encPubkey !== (pinned.encPubkey ?? pinned.pubkey) ? encPubkey : undefined
+}
+
+/** Pins whoever attaches; only they themselves, by proving their key, may change the key that is encrypted to. */
+const pinOwn = (draft: DirectoryDraft, fact: Extract<SessionFact, { readonly type: 'session.attached' }>): void => {
+  const known = draft.pins.get(fact.user)
+  draft.pins.set(fact.user, {
+    pubkey: known?.pubkey ?? fact.pubkey,
+    encPubkey: known === undefined || fact.proven ? fact.encPubkey : known.encPubkey,
+    proven: fact.proven || (known?.proven ?? false),
+  })
 }
 
 const claim = (draft: DirectoryDraft, user: UserId, added: Claim): void => {

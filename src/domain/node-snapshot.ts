@@ -22,6 +22,7 @@ export interface NodeSnapshot {
   readonly origins: readonly (readonly [ServerId, OrderSnapshot])[]
   readonly conflicts: readonly string[]
   readonly lastSeq: PresenceSeq
+  readonly departed: readonly (readonly [UserId, PresenceSeq])[]
   readonly servers: readonly Member[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
   readonly aside: readonly (readonly [Address, Aside])[]
@@ -39,6 +40,7 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   ]),
   conflicts: [...state.directory.conflicts],
   lastSeq: state.directory.lastSeq,
+  departed: [...state.directory.departed],
   servers: [...state.membership.servers.values()],
   vouchers: [...state.vouchers],
   aside: [...state.aside],
@@ -58,6 +60,7 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   const directory = state.directory as Writable<Directory>
   directory.self = draft.self
   directory.lastSeq = snapshot.lastSeq
+  directory.departed = new Map(snapshot.departed)
   directory.users = new Map(snapshot.users.map(user => [user.id, withUndefined(user)]))
   directory.attached = new Set(snapshot.users.filter(({ local }) => local === 'attached').map(({ id }) => id))
   directory.pins = new Map(snapshot.pins.map(([user, pin]) => [user, { pubkey: pin.pubkey, encPubkey: pin.encPubkey, proven: pin.proven }]))

@@ -34,7 +34,12 @@ export interface Network {
   /** Opens a socket to `ws://` or `wss://`; rejects with a `NetworkError` when it cannot within `timeoutMs`. */
   dial(
     url: string,
-    options: { readonly timeoutMs: number; readonly maxBytes: number },
+    options: {
+      readonly timeoutMs: number
+      readonly maxBytes: number
+      /** Asked about each address that a name resolves to; without a yes to all nothing is dialled (`EADDRCLASS`). */
+      readonly mayReach?: (address: string) => boolean
+    },
     handler: (socket: Socket) => SocketHandler,
   ): Promise<Socket>
   /** Listens; rejects with a `NetworkError` whose code is the system's (`EADDRINUSE`, …). `accept` may refuse by answering `undefined`. */

@@ -14,9 +14,6 @@ export const count = z
   .min(0)
   .transform(value => value + 0)
 
-/** Unix milliseconds. */
-export const timestamp = count
-
 export const port = z.int().min(1).max(65_535)
 
 /** A host name or an IP address; nothing that could change the meaning of a URL that it is put into. */

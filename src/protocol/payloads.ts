@@ -44,6 +44,8 @@ export const joining = {
     prover: z.union([serverId, userId]),
     verifier: z.union([serverId, userId]),
     role: z.enum(['server', 'user']),
+    /** Of a server to a server: which end of the socket the prover is. */
+    side: z.enum(['dialled', 'accepted']).optional(),
     pubkey: field.keyText.optional(),
   }),
 } as const
@@ -78,7 +80,7 @@ export const publicChannel = {
 const author = { sender: userId.optional(), sender_pub: field.keyText.optional(), content_sig: field.signatureText }
 
 /** Old envelope times that stock servers carry inside the payload, for the content signature. */
-const oldTimes = { msg_ts: field.timestamp.optional(), orig_ts: field.timestamp.optional(), cts: field.timestamp.optional() }
+const oldTimes = { msg_ts: field.count.optional(), orig_ts: field.count.optional(), cts: field.count.optional() }
 
 const direct = { ciphertext: field.ciphertext, public: z.boolean().optional(), ...author, ...oldTimes }
 

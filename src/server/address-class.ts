@@ -23,9 +23,23 @@ export const addressClass = (host: string): AddressClass => {
   return /^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(lower) && /[a-z]/.test(last) && !/^0x[0-9a-f]*$/.test(last) ? 'public' : 'unusable'
 }
 
-/** Whether a node that is reached on `own` dials `host:port`; never itself. */
-export const mayDial = (own: { readonly host: string; readonly port: number }, host: string, port: number): boolean => {
+/** How a node is reached, and which class of address it dials. */
+export interface Reach {
+  readonly host: string
+  readonly port: number
+  readonly reach: AddressClass
+}
+
+/**
+ * Whether a node dials `host:port`; never itself. A name is judged again by what it resolves to, in the dial: it may be a
+ * name for a private address.
+ */
+export const mayDial = (own: Reach, host: string, port: number): boolean => {
   const wanted = addressClass(host)
-  if (wanted === 'unusable' || wanted !== addressClass(own.host)) return false
+  // a name says nothing yet about a private network that the operator opened
+  const asName = wanted === 'public' && isName(host) && (own.reach === 'private' || own.reach === 'public')
+  if (wanted === 'unusable' || (wanted !== own.reach && !asName)) return false
   return !(own.port === port && (wanted === 'loopback' || own.host.toLowerCase() === host.toLowerCase()))
 }
+
+const isName = (host: string): boolean => !ipaddr.isValid(host)

@@ -56,10 +56,12 @@ const admitNewcomer = async (node: Node, server: ServerId, pubkey: PublicKeyText
 }
 
 /** Admits a user by their hello, or rejects. */
-export const greetUser = async (node: Node, frame: Frame): Promise<UserPeer> => {
+export const greetUser = async (node: Node, connection: Connection, frame: Frame): Promise<UserPeer> => {
   const { payload } = frame as Frame<'USER_HELLO'>
   const { directory } = node.state
   const { config } = node
+  if (!node.sessions.mayGreet(connection.remote))
+    throw new ProtocolError('TIMEOUT', 'too_many_hellos', 'Too many people attach from one address at once: try again in a minute.')
   const parsed = userId.safeParse(frame.from)
   if (!parsed.success) throw new ProtocolError('UNKNOWN_TYPE', 'bad_id', 'A user id is 1 to 64 visible ASCII characters.')
   const id = parsed.data

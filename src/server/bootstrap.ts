@@ -6,7 +6,7 @@ import type { BootstrapEffects } from '../machines/bootstrap.ts'
 import type { Socket } from '../ports/network.ts'
 import { toBase64Url } from '../protocol/encoding.ts'
 import { type Frame, parseFrame } from '../protocol/envelope.ts'
-import { serverId, type ServerId } from '../protocol/ids.ts'
+import { type PublicKeyText, serverId, type ServerId } from '../protocol/ids.ts'
 import { type KnownServer, welcomedServers } from '../protocol/voucher.ts'
 import { mayDial } from './address-class.ts'
 import type { Introducer as IntroducerEntry } from './config.ts'
@@ -109,7 +109,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
     const listed = welcomedServers(payload)
     const itself: KnownServer = { server_id: introducer, host: entry.host, port: entry.port, pubkey: key.text }
     const members = [itself, ...listed.filter(({ server_id }) => server_id !== introducer)]
-    for (const member of members) await takeIn(member, introducer)
+    for (const member of members) await takeIn(member, introducer, key.text)
     const voucher = payload.voucher as unknown as Voucher | undefined
     node.runtime.record('bootstrap', { type: 'bootstrap.joined', introducer, ...(voucher === undefined ? {} : { voucher }) })
     node.runtime.release(() => {
@@ -118,7 +118,11 @@ export const createBootstrap = (node: Node): Bootstrap => {
     return introducer
   }
 
-  const takeIn = async ({ server_id: server, host, port, pubkey }: KnownServer, vouchedBy: ServerId): Promise<void> => {
+  const takeIn = async (
+    { server_id: server, host, port, pubkey }: KnownServer,
+    vouchedBy: ServerId,
+    introducer: PublicKeyText,
+  ): Promise<void> => {
     if (server === node.self.id) return
     try {
       if (!mayDial(node.self, host, port)) throw new Error(`${host}:${port} is not of the class of address that we are reached on`)
@@ -129,6 +133,8 @@ export const createBootstrap = (node: Node): Bootstrap => {
         node.config.limits,
       )
       if (conflict !== undefined) throw new Error(conflict === 'key' ? 'another key is pinned for it' : 'there are too many members')
+      const isNew = facts.some(fact => fact.type === 'server.pinned') && server !== vouchedBy
+      if (isNew && !node.introducer.admitsOneMore(introducer)) throw new Error('its introducer has brought enough for this hour')
       for (const fact of facts) node.runtime.record(`server:${server}`, fact)
     } catch (error) {
       node.count('refused', 'listed_member')

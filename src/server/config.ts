@@ -38,6 +38,9 @@ const limits = z.strictObject({
   newServersPerHour: z.int().positive().default(100),
   /** Joins that this server answers as an introducer; each costs two signatures. */
   joins: rate.default({ burst: 100, perSecond: 2 }),
+  unsignedJoins: rate.default({ burst: 20, perSecond: 0.2 }),
+  /** Hellos of users from one address; each attaching costs four signatures, and the whole mesh hears of it. */
+  attaches: rate.default({ burst: 500, perSecond: 10 }),
   userFrames: rate.default({ burst: 400, perSecond: 150 }),
   serverFrames: rate.default({ burst: 5_000, perSecond: 2_500 }),
   refusals: rate.default({ burst: 20, perSecond: 1 }),
@@ -70,6 +73,8 @@ export const configSchema = z.strictObject({
   port: z.int().min(0).max(65_535).default(9_000),
   advertise: z.string().optional(),
   bootstrap_servers: z.array(z.object({ host, port, pubkey })).max(32).default([]),
+  /** Whom this server dials, when that does not follow from its own address: a name counts as public, whatever it resolves to. */
+  reach: z.enum(['loopback', 'private', 'public']).optional(),
   /** `vouched`: by a pinned introducer; `listed`: only the servers below. */
   membership: z.enum(['vouched', 'listed']).default('vouched'),
   servers: z

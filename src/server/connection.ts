@@ -5,6 +5,7 @@ import { claimedType, parseFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 import type { UserMeta } from '../protocol/meta.ts'
+import { addressClass } from './address-class.ts'
 import { type Channel, createChannel } from './channel.ts'
 import { createHandshake, type Handshake } from './handshake.ts'
 import type { Node } from './node.ts'
@@ -55,7 +56,8 @@ export interface Connections {
   /** Dials a member and says hello; `over` is called once, with why, when it comes to nothing or closes. */
   dial(server: ServerId, url: string, over: (why: string) => void): void
   readonly size: number
-  closeAll(code: number, reason: string): void
+  /** Says goodbye on every socket after what still waits for its signature; resolves when all are closed. */
+  closeAll(code: number, reason: string): Promise<void>
 }
 
 interface Closed {
@@ -72,6 +74,7 @@ export const createConnections = (node: Node): Connections => {
   const hellos = new Map<number, string>()
   const perAddress = new Map<string, number>()
   let nextId = 1
+  let lastClosed = (): void => {}
 
   const adopt = (
     socket: Socket,
@@ -158,6 +161,7 @@ export const createConnections = (node: Node): Connections => {
     const closed = ({ code, why }: Closed): void => {
       all.delete(id)
       hellos.delete(id)
+      if (all.size === 0) lastClosed()
       const left = (perAddress.get(remote) ?? 1) - 1
       if (left === 0) perAddress.delete(remote)
       else perAddress.set(remote, left)
@@ -226,11 +230,19 @@ export const createConnections = (node: Node): Connections => {
     dial(server, url, over) {
       let start: () => void = () => {}
       node.ports.network
-        .dial(url, { timeoutMs: node.config.timing.dialMs, maxBytes: node.maxFrameBytes }, socket => {
-          const adopted = adopt(socket, 'dialled', server, over)
-          start = adopted.start
-          return adopted.handler
-        })
+        .dial(
+          url,
+          {
+            timeoutMs: node.config.timing.dialMs,
+            maxBytes: node.maxFrameBytes,
+            mayReach: address => addressClass(address) === node.self.reach,
+          },
+          socket => {
+            const adopted = adopt(socket, 'dialled', server, over)
+            start = adopted.start
+            return adopted.handler
+          },
+        )
         .then(
           () => {
             start()
@@ -242,6 +254,10 @@ export const createConnections = (node: Node): Connections => {
     },
     closeAll(code, why) {
       for (const connection of [...all.values()]) connection.close(code, why)
+      return new Promise(resolve => {
+        lastClosed = resolve
+        if (all.size === 0) resolve()
+      })
     },
   }
 }

@@ -5,13 +5,14 @@ import { encodeFrame, type Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import { displayName } from '../protocol/meta.ts'
+import { createRecent } from '../crypto/recent.ts'
 import type { Connection, UserPeer } from './connection.ts'
 import type { Node } from './node.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 
 export interface DirectoryService {
-  /** Answers in the form of the name that the request came under, in parts. */
-  list(connection: Connection, peer: UserPeer, frame: Frame<'LIST_REQUEST'>): void
+  /** Answers in the form of the name that the request came under, in parts; says how many. */
+  list(connection: Connection, peer: UserPeer, frame: Frame<'LIST_REQUEST'>): number
   key(connection: Connection, peer: UserPeer, frame: Frame<'PUBKEY_REQUEST'>): void
   /** Tells a stock user who is online: their programs know keys only from advertisements. */
   introduce(connection: Connection, peer: UserPeer): void
@@ -19,12 +20,17 @@ export interface DirectoryService {
 
 /** Advertisements that a stock user gets on attaching; each costs a signature. */
 const MAX_INTRODUCED = 200
+/** Answers whose signature is kept: a question costs its asker nothing, so asking it again must cost us no signature. */
+const KEPT_ANSWERS = 256
 
 export const createDirectoryService = (node: Node): DirectoryService => {
   /** What stock users are told of somebody: signed once while it stays the same, or each attaching would cost as many signatures as there are users. */
   const introductions = new Map<string, SignedEvent>()
+  const answers = createRecent<string, SignedEvent>(KEPT_ANSWERS)
   const answer = (connection: Connection, to: string, ts: number, { type, payload }: Answer): void => {
-    const event = signedEvent(node.signer, payload, 'message')
+    const asked = signedEvent(node.signer, payload, 'message')
+    const event = answers.get(asked.payloadText) ?? asked
+    answers.set(asked.payloadText, event)
     const text = event.signature().then(sig => encodeFrame({ type, from: node.self.id, to, ts, payloadText: event.payloadText, sig }))
     node.runtime.release(() => {
       connection.channel.send('traffic', text)
@@ -54,10 +60,12 @@ export const createDirectoryService = (node: Node): DirectoryService => {
   return {
     list(connection, peer, frame) {
       const users = everybody()
+      const parts = Math.max(1, Math.ceil(users.length / limits.maxListed))
       for (let from = 0; from === 0 || from < users.length; from += limits.maxListed) {
         const more = from + limits.maxListed < users.length
         answer(connection, peer.id, node.nextTs(), listAnswer(frame.alias, users.slice(from, from + limits.maxListed), more))
       }
+      return parts
     },
     key(connection, peer, frame) {
       const user = frame.payload.user_id

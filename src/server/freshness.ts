@@ -25,19 +25,29 @@ export interface Seen {
 /** Frames whose payload is never the same twice, because it is encrypted anew: `ts`, `to` and type are not signed, so they do not make a copy new. */
 const UNREPEATABLE = new Set<FrameType>(['MSG_DIRECT', 'MSG_PUBLIC_CHANNEL', 'FILE_CHUNK', 'SERVER_DELIVER'])
 
+interface Remembered {
+  readonly unrepeatable: Set<string>
+  /** Apart, because anybody can send these again with ever new times and would crowd the others out. */
+  readonly timed: Set<string>
+}
+
 /** The short-term `seen_ids` of §10: by ts, from, to and hash of the payload, so many for each origin that no other can crowd out. */
 export const createSeen = (node: Pick<Node, 'ports' | 'config'>): Seen => {
-  const origins = new Map<string, Set<string>>()
-  const keyOf = (frame: Frame): string => {
+  const origins = new Map<string, Remembered>()
+  const keyOf = (frame: Frame): readonly [keyof Remembered, string] => {
     const digest = toBase64Url(node.ports.crypto.sha256(utf8(frame.payloadText)).subarray(0, 16))
-    return UNREPEATABLE.has(frame.type) ? digest : `${frame.ts} ${frame.from} ${frame.to} ${digest}`
+    return UNREPEATABLE.has(frame.type) ? ['unrepeatable', digest] : ['timed', `${frame.ts} ${frame.from} ${frame.to} ${digest}`]
   }
   return {
-    has: (origin, frame) => origins.get(origin)?.has(keyOf(frame)) ?? false,
+    has(origin, frame) {
+      const [kind, key] = keyOf(frame)
+      return origins.get(origin)?.[kind].has(key) ?? false
+    },
     enter(origin, frame) {
-      const keys = origins.get(origin) ?? new Set()
-      origins.set(origin, keys)
-      const key = keyOf(frame)
+      const remembered = origins.get(origin) ?? { unrepeatable: new Set(), timed: new Set() }
+      origins.set(origin, remembered)
+      const [kind, key] = keyOf(frame)
+      const keys = remembered[kind]
       if (keys.has(key)) return false
       keys.add(key)
       if (keys.size > node.config.limits.seen) keys.delete(keys.values().next().value as string)

@@ -1,6 +1,6 @@
 /** Presence: what others say is verified, applied and passed on unchanged; what happens here is signed once and told to all (SOCP §8.2). */
 import { parsePublicKey } from '../crypto/public-key.ts'
-import { decidePresence, type DirectoryUser, nextSeq } from '../domain/directory.ts'
+import { decidePresence, type DirectoryUser } from '../domain/directory.ts'
 import type { PresenceFact, PresenceSeq } from '../domain/facts.ts'
 import { compareSeq } from '../domain/presence-order.ts'
 import type { SessionEffects } from '../machines/session.ts'
@@ -29,6 +29,9 @@ export const createGossip = (node: Node): Gossip => {
   /** Advertisements of users attached here: one event each, so telling a newcomer costs no signature. */
   const own = new Map<UserId, { readonly seq: PresenceSeq; readonly event: SignedEvent }>()
 
+  /** Removals that were told in this run, and when (monotonic milliseconds), for peers that were not linked then. */
+  const gone = new Map<UserId, { readonly at: number; readonly seq: PresenceSeq; readonly event: SignedEvent }>()
+
   const claimHere = (entry: DirectoryUser) => entry.claims.find(claim => claim.server === node.self.id)
 
   const advertisement = (user: UserId): SignedEvent | undefined => {
@@ -46,6 +49,14 @@ export const createGossip = (node: Node): Gossip => {
     }
     const event = signedEvent(node.signer, { user_id: user, server_id: node.self.id, meta }, 'presence')
     own.set(user, { seq: claim.seq, event })
+    return event
+  }
+  const removal = (user: UserId, seq: PresenceSeq): SignedEvent => {
+    const kept = gone.get(user)
+    if (kept !== undefined && compareSeq(kept.seq, seq) === 0) return kept.event
+    const event = signedEvent(node.signer, { user_id: user, server_id: node.self.id, seq }, 'presence')
+    gone.set(user, { at: node.ports.clock.monotonic(), seq, event })
+    for (const forgotten of gone.keys()) if (!node.state.directory.departed.has(forgotten)) gone.delete(forgotten)
     return event
   }
   const text = (type: 'USER_ADVERTISE' | 'USER_REMOVE', event: SignedEvent): Promise<string> =>
@@ -76,8 +87,10 @@ export const createGossip = (node: Node): Gossip => {
               digest,
             }
           : advertised(frame, origin, digest)
+      // the other half is for people who attach here: what others invent must not keep them out
+      const { usersPerServer, pins } = node.config.limits
       const { facts, why } = decidePresence(
-        { fact, direct, originLinked: node.links.isLinked(origin), limits: node.config.limits },
+        { fact, direct, originLinked: node.links.isLinked(origin), limits: { usersPerServer, pins: Math.ceil(pins / 2) } },
         node.state.directory,
       )
       for (const decided of facts) node.runtime.record(`user:${user}`, decided)
@@ -98,19 +111,22 @@ export const createGossip = (node: Node): Gossip => {
       },
       announceRemoval({ user, seq }) {
         own.delete(user)
-        const payload = { user_id: user, server_id: node.self.id, seq: seq ?? nextSeq(node.state.directory) }
-        tellAll('USER_REMOVE', signedEvent(node.signer, payload, 'presence'), user)
+        if (seq !== null) tellAll('USER_REMOVE', removal(user, seq), user)
       },
       announceUsers({ server }) {
+        const { directory } = node.state
+        const here = [...directory.users.values()].flatMap(entry => {
+          const seq = claimHere(entry)?.seq
+          return seq === undefined ? [] : [{ seq, type: 'USER_ADVERTISE' as const, event: advertisement(entry.id) }]
+        })
+        const since = node.links.lostAt(server)
+        const left = [...directory.departed].flatMap(([user, seq]) => {
+          const event = removal(user, seq)
+          return (gone.get(user)?.at ?? Infinity) < since ? [] : [{ seq, type: 'USER_REMOVE' as const, event }]
+        })
         // in the order in which they happened: the receiver sums up what it has seen from below
-        const here = [...node.state.directory.users.values()]
-          .map(entry => ({ user: entry.id, seq: claimHere(entry)?.seq }))
-          .filter((entry): entry is { user: UserId; seq: PresenceSeq } => entry.seq !== undefined)
-          .sort((a, b) => compareSeq(a.seq, b.seq))
-        for (const { user } of here) {
-          const event = advertisement(user)
-          if (event !== undefined) node.links.send(server, 'traffic', text('USER_ADVERTISE', event), unsignable)
-        }
+        for (const { type, event } of [...here, ...left].sort((a, b) => compareSeq(a.seq, b.seq)))
+          if (event !== undefined) node.links.send(server, 'traffic', text(type, event), unsignable)
       },
       markSuspect() {
         // nothing to send: how sure we are of a user follows from the link of their home when somebody asks

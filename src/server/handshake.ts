@@ -32,7 +32,8 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
     stockTimer()
     if (!connection.open || connection.peer !== undefined) return
     // what is not known for sure about them must not be decided as if nothing had been
-    if (node.runtime.isSetAside(`${peer.role === 'server' ? 'link' : 'session'}:${peer.id}`)) throw new ProtocolError('TIMEOUT', 'set_aside')
+    if (node.runtime.isSetAside(`${peer.role === 'server' ? 'link' : 'session'}:${peer.id}`))
+      throw new ProtocolError('TIMEOUT', 'set_aside')
     if (peer.role === 'server') node.links.opened(connection, peer)
     else await node.sessions.attach(connection, peer)
   }
@@ -50,10 +51,10 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
       prover: node.self.id,
       verifier: to.id,
       role: 'server',
-      // a user has no other place to learn what to pin
-      ...(to.role === 'user' ? { pubkey: node.self.pubkey } : {}),
+      // a user has no other place to learn what to pin; to a server it says which end of the socket we are
+      ...(to.role === 'user' ? { pubkey: node.self.pubkey } : { side: connection.direction }),
     }
-    const event = signedEvent(node.signer, payload, 'control')
+    const event = signedEvent(node.signer, payload, to.role === 'user' ? 'stranger' : 'control')
     connection.channel.send('control', await frameText(event, { type: 'PROOF', from: node.self.id, to: to.id, ts: node.nextTs() }))
     weProved = true
   }
@@ -65,7 +66,7 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
 
   const hello = async (frame: AnyFrame): Promise<void> => {
     if (claimed !== undefined) throw new ProtocolError('NAME_IN_USE', 'second_hello')
-    claimed = frame.type === 'USER_HELLO' ? await greetUser(node, frame) : await greetServer(node, connection, frame, expected)
+    claimed = frame.type === 'USER_HELLO' ? await greetUser(node, connection, frame) : await greetServer(node, connection, frame, expected)
     if (connection.direction === 'accepted' && claimed.role === 'server') await announce()
     if (claimed.caps.includes('proof')) {
       challenge()
@@ -75,9 +76,12 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
   }
 
   const onProof = async (frame: Frame<'PROOF'>, of: Peer): Promise<void> => {
-    const { nonce, prover, verifier, role } = frame.payload
+    const { nonce, prover, verifier, role, side } = frame.payload
     if (ourNonce === undefined || nonce !== ourNonce || prover !== of.id || verifier !== node.self.id || role !== of.role)
       throw new ProtocolError('INVALID_SIG', 'wrong_proof')
+    // whoever dials two servers could have each answer the other's challenge: then both accepted, and neither dialled
+    if (of.role === 'server' && side !== (connection.direction === 'dialled' ? 'accepted' : 'dialled'))
+      throw new ProtocolError('INVALID_SIG', 'relayed_proof')
     await verifyBy(node, frame, of.key)
     theyProved = true
     await settle()

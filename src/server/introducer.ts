@@ -26,6 +26,8 @@ export interface Introducer {
   vouched(server: ServerId, pubkey: PublicKeyText, hello: Hello): Promise<Vouched | undefined>
   /** A voucher that an introducer sends around. */
   vouch(frame: Frame<'SERVER_VOUCH'>, origin: ServerId): void
+  /** Takes one of the newcomers that this introducer may bring in an hour; false when they are used up. */
+  admitsOneMore(introducer: PublicKeyText): boolean
   /** A peer is linked: if it joined through us, the members hear of it. */
   linked(peer: ServerPeer): void
 }
@@ -43,6 +45,7 @@ const HOUR_S = 3_600
 export const createIntroducer = (node: Node): Introducer => {
   const welcomed = new Map<ServerId, Vouched & { readonly at: number }>()
   const joins = createBucket(node.ports.clock, node.config.limits.joins)
+  const unsignedJoins = createBucket(node.ports.clock, node.config.limits.unsignedJoins)
   const budgets = new Map<string, Bucket>()
   let announced: { readonly vouchers: number; readonly event: SignedEvent } | undefined
 
@@ -72,6 +75,7 @@ export const createIntroducer = (node: Node): Introducer => {
   }
 
   return {
+    admitsOneMore: withinBudget,
     async announcement(to) {
       const { vouchers } = node.state
       if (announced?.vouchers !== vouchers.size) {
@@ -92,8 +96,9 @@ export const createIntroducer = (node: Node): Introducer => {
       const key = await node.keys.import(payload.pubkey)
       if (frame.sig !== undefined) await verifyBy(node, frame, key)
       else if (payload.caps?.includes('proof') === true) throw new ProtocolError('INVALID_SIG', 'unsigned')
-      // after the signature, or forged joins would use up the honest ones' turn
-      if (!joins.take()) throw new ProtocolError('TIMEOUT', 'too_many_joins', 'Too many servers join at once: try again in a minute.')
+      // after the signature, and apart from those without: neither forged nor unsigned joins use up the honest ones' turns
+      if (!(frame.sig === undefined ? unsignedJoins : joins).take())
+        throw new ProtocolError('TIMEOUT', 'too_many_joins', 'Too many servers join at once: try again in a minute.')
       if (key.text === node.self.pubkey) throw new ProtocolError('BAD_KEY', 'our_own_key')
       if (node.config.membership === 'listed' && !node.config.servers.some(({ pubkey }) => pubkey === key.text))
         throw new ProtocolError('BAD_KEY', 'not_listed', 'This mesh takes listed servers only.')

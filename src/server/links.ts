@@ -19,6 +19,8 @@ export interface Links {
   receive(connection: Connection, frame: AnyFrame, text?: string): boolean
   closed(connection: Connection, why: string): void
   isLinked(server: ServerId): boolean
+  /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
+  lostAt(server: ServerId): number
   /** Sends over the link; false when there is none. */
   send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
   broadcast(lane: Lane, text: string | Promise<string>, except?: ReadonlySet<ServerId>, failed?: (error: unknown) => void): void
@@ -39,6 +41,8 @@ interface Link extends LinkPulse {
   readonly server: ServerId
   /** Oldest first; the first one that may be sent on carries everything that leaves. */
   sockets: Connection[]
+  /** Monotonic milliseconds. */
+  lostAt: number
 }
 
 type Received =
@@ -107,6 +111,9 @@ export const createLinks = (node: Node): Links => {
   }
 
   const unlinked = (server: ServerId, why: string): void => {
+    const link = links.get(server)
+    // a moment earlier: what was told while the link broke may not have arrived
+    if (link !== undefined) link.lostAt = node.ports.clock.monotonic() - node.config.timing.silenceMs
     node.runtime.release(() => {
       node.log('info', 'unlinked', { server, why })
       node.tell({ event: 'unlinked', server_id: server, why })
@@ -126,8 +133,15 @@ export const createLinks = (node: Node): Links => {
   }
 
   const begin = (server: ServerId): Link => {
-    const link: Link = { server, sockets: [], lastSeen: 0, bucket: createBucket(node.ports.clock, node.config.limits.serverFrames) }
+    const link: Link = {
+      server,
+      sockets: [],
+      lostAt: -Infinity,
+      lastSeen: 0,
+      bucket: createBucket(node.ports.clock, node.config.limits.serverFrames),
+    }
     links.set(server, link)
+    const relayed = createBucket(node.ports.clock, node.config.limits.refusals)
     node.supervisor.spawn<Received>({
       address: address(server),
       group: 'links',
@@ -147,7 +161,7 @@ export const createLinks = (node: Node): Links => {
         }
         const { connection, frame, text } = message
         return takeFromPeer(node, link, connection, frame, text).catch((error: unknown) => {
-          node.refusals.refuse(connection, error, frame.type)
+          node.refusals.refuse(connection, error, frame.type, frame.from === server ? undefined : relayed)
         })
       },
       restarted: error => {
@@ -193,6 +207,7 @@ export const createLinks = (node: Node): Links => {
       const link = links.get(peerOf(connection).id as ServerId)
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
+    lostAt: server => links.get(server)?.lostAt ?? -Infinity,
     isLinked: server => {
       const link = links.get(server)
       return link !== undefined && sendable(link) !== undefined

@@ -7,6 +7,7 @@ import type { NodeState } from '../domain/node-state.ts'
 import type { Ports } from '../ports/ports.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
+import type { AddressClass } from './address-class.ts'
 import type { Bootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import type { Connections } from './connection.ts'
@@ -29,7 +30,14 @@ export type ActorGroup = 'node' | 'connections' | 'links' | 'sessions' | 'transf
 export interface Node {
   readonly config: NodeConfig
   readonly ports: Ports
-  readonly self: { readonly id: ServerId; readonly pubkey: PublicKeyText; readonly host: string; readonly port: number }
+  readonly self: {
+    readonly id: ServerId
+    readonly pubkey: PublicKeyText
+    readonly host: string
+    readonly port: number
+    /** The class of address that this node dials: its own, unless the operator says another. */
+    readonly reach: AddressClass
+  }
   /** Keys of the introducers that the operator pinned, in the form in which keys are compared. */
   readonly introducers: readonly PublicKeyText[]
   readonly maxFrameBytes: number

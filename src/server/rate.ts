@@ -11,8 +11,8 @@ export interface Rate {
 export interface Bucket {
   /** Takes a token; false when there is none. */
   take(): boolean
-  /** Takes a token even if it must be borrowed, and answers for how many milliseconds the source should wait. */
-  borrow(): number
+  /** Takes tokens even if they must be borrowed, and answers for how many milliseconds the source should wait. */
+  borrow(count?: number): number
 }
 
 export const createBucket = (clock: Pick<Clock, 'monotonic'>, { burst, perSecond }: Rate): Bucket => {
@@ -30,9 +30,9 @@ export const createBucket = (clock: Pick<Clock, 'monotonic'>, { burst, perSecond
       tokens -= 1
       return true
     },
-    borrow() {
+    borrow(count = 1) {
       refill()
-      tokens -= 1
+      tokens -= count
       return tokens >= 0 ? 0 : (-tokens / perSecond) * 1_000
     },
   }

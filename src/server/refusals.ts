@@ -5,13 +5,17 @@ import { type ErrorCode, errorCodes, ProtocolError } from '../protocol/errors.ts
 import type { Base64Url } from '../protocol/ids.ts'
 import type { Connection } from './connection.ts'
 import type { Node } from './node.ts'
+import type { Bucket } from './rate.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 
 export interface Refusals {
   /** Signs the constants; six signatures. */
   prepare(): Promise<void>
-  /** Counts the refusal, answers it within the connection's budget, and closes the connection beyond it. */
-  refuse(connection: Connection, error: unknown, type?: string): void
+  /**
+   * Counts the refusal, answers it within the connection's budget, and closes the connection beyond it. `relayed` is the budget of a
+   * frame that the other end only passed on: beyond that one nothing is answered, and nothing closed for what a third party wrote.
+   */
+  refuse(connection: Connection, error: unknown, type?: string, relayed?: Bucket): void
   /** Tells an authenticated sender which frame could not be done: `detail` and `msg_ref` name it. */
   tell(connection: Connection, to: string, code: ErrorCode, detail: string, reference: string): void
 }
@@ -28,14 +32,14 @@ export const createRefusals = (node: Node): Refusals => {
         constants.set(code, { event, sig: await event.signature() })
       }
     },
-    refuse(connection, refused, type) {
+    refuse(connection, refused, type, relayed) {
       const error = refused instanceof StreamSetAside ? new ProtocolError('TIMEOUT', 'set_aside', undefined, { cause: refused }) : refused
       if (!(error instanceof ProtocolError)) throw error
       node.count('refused', error.reason)
       node.log('debug', 'refused a frame', { connection: connection.id, type, code: error.code, reason: error.reason })
       if (type !== undefined && UNANSWERED.has(type)) return
-      if (!connection.refusals.take()) {
-        connection.close(1008, 'too many refused frames')
+      if (!(relayed ?? connection.refusals).take()) {
+        if (relayed === undefined) connection.close(1008, 'too many refused frames')
         return
       }
       const constant = constants.get(error.code)
@@ -53,7 +57,7 @@ export const createRefusals = (node: Node): Refusals => {
     },
     tell(connection, to, code, detail, reference) {
       node.count('refused', code)
-      const event = signedEvent(node.signer, { code, detail, msg_ref: reference }, 'control')
+      const event = signedEvent(node.signer, { code, detail, msg_ref: reference }, 'message')
       const text = frameText(event, { type: 'ERROR', from: node.self.id, to, ts: node.nextTs() })
       node.runtime.release(() => connection.channel.send('traffic', text))
     },

@@ -1,5 +1,6 @@
 /** Where content goes (SOCP §10): to a user attached here, to the server that has them, or back as USER_NOT_FOUND; never decrypted, never in a loop. */
 import { homeOf } from '../domain/directory.ts'
+import { carriedContent } from '../protocol/carried.ts'
 import { messageInput } from '../protocol/message-id.ts'
 import { toBase64Url } from '../protocol/encoding.ts'
 import type { Frame } from '../protocol/envelope.ts'
@@ -120,7 +121,7 @@ export const createRouter = (node: Node): Router => {
 
   /** One frame for each server that has users, and one for each user here. */
   const toEverybody = (sender: UserId, frame: UserContent): void => {
-    const payload = { ...frame.payload, sender, group_id: 'public', channel: 'public', msg_ts: frame.ts }
+    const payload = { ...carriedContent(frame.payload), sender, group_id: 'public', channel: 'public', msg_ts: frame.ts }
     const event = signedEvent(node.signer, payload, 'message')
     const text = frameText(event, { type: 'MSG_PUBLIC_CHANNEL', from: node.self.id, to: '*', ts: frame.ts })
     node.runtime.release(() => {
@@ -151,7 +152,7 @@ export const createRouter = (node: Node): Router => {
         sender: sender.id,
         recipient: recipient.data,
         ts: frame.ts,
-        payload: { ...payload, sender: sender.id },
+        payload: { ...carriedContent(payload), sender: sender.id },
       }
       const reference = referenceOf(parcel)
       const failed = (error: unknown): void => {
@@ -166,13 +167,12 @@ export const createRouter = (node: Node): Router => {
         acknowledge(connection, sender, reference)
     },
     fromServer(connection, frame, origin, text) {
-      const { user_id: recipient, inner_type: inner, ...payload } = frame.payload
-      const sender = payload.sender
+      const { user_id: recipient, inner_type: inner, sender } = frame.payload
       if (sender === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_sender', 'A delivery names its sender.')
       const claims = node.state.directory.users.get(sender)?.claims ?? []
       // a server speaks for its own users only; of a user whom nobody claims the recipient sees that nothing is verified
       if (claims.length > 0 && !claims.some(claim => claim.server === origin)) throw new ProtocolError('INVALID_SIG', 'not_home')
-      const parcel: Parcel = { inner, sender, recipient, ts: frame.ts, payload }
+      const parcel: Parcel = { inner, sender, recipient, ts: frame.ts, payload: { ...carriedContent(frame.payload), sender } }
       const home = homeOf(node.state.directory, recipient, node.links.isLinked)
       if (home !== undefined && home !== 'local') {
         if (home !== origin && home !== connection.peer?.id) {
@@ -188,7 +188,7 @@ export const createRouter = (node: Node): Router => {
         return
       } else if (home === 'local' && deliverHere(parcel, () => {})) return
       const detail = `${recipient} is not online at ${node.self.id}.`
-      const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel) }, 'control')
+      const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel) }, 'message')
       const answer = frameText(event, { type: 'ERROR', from: node.self.id, to: sender, ts: node.nextTs() })
       node.runtime.release(() => {
         node.links.send(origin, 'control', answer)
@@ -199,7 +199,7 @@ export const createRouter = (node: Node): Router => {
       const author = sender ?? userId.parse(frame.from)
       const claims = node.state.directory.users.get(author)?.claims ?? []
       if (!claims.some(claim => claim.server === origin)) throw new ProtocolError('INVALID_SIG', 'not_home')
-      const payload = { ...frame.payload, sender: author }
+      const payload = { ...carriedContent(frame.payload), sender: author }
       const one = userId.safeParse(frame.to)
       if (one.success && !EVERYBODY.has(frame.to)) {
         deliverHere({ inner: 'MSG_PUBLIC_CHANNEL', sender: author, recipient: one.data, ts: frame.ts, payload }, () => {})
@@ -219,7 +219,7 @@ export const createRouter = (node: Node): Router => {
         return
       }
       const { code, detail, msg_ref } = frame.payload
-      const event = signedEvent(node.signer, { code, detail, msg_ref }, 'control')
+      const event = signedEvent(node.signer, { code, detail, msg_ref }, 'message')
       const text = frameText(event, { type: 'ERROR', from: node.self.id, to: frame.to, ts: node.nextTs() })
       node.runtime.release(() => {
         connection.channel.send('traffic', text)

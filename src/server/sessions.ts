@@ -1,4 +1,5 @@
 /** Users attached here: one actor and one machine for each, which outlives its socket by the grace time (SOCP §9.1). */
+import { createRecent } from '../crypto/recent.ts'
 import { homeOf, nextSeq } from '../domain/directory.ts'
 import type { SessionEffects } from '../machines/session.ts'
 import type { AnyFrame, Frame } from '../protocol/envelope.ts'
@@ -13,6 +14,8 @@ import { frameText, signedEvent } from './signed-event.ts'
 import { verifyBy } from './verify.ts'
 
 export interface Sessions {
+  /** Whether this address may bring another hello now. */
+  mayGreet(address: string): boolean
   /** Attaches a user whose hello was admitted and, if they can, proven. Rejects with NAME_IN_USE. */
   attach(connection: Connection, peer: UserPeer): Promise<void>
   /** Queues a frame of an attached user; false when their mailbox is full. */
@@ -50,14 +53,19 @@ type Received =
   /** After every frame that came before it. */
   | { readonly connection: Connection; readonly closed: string }
 
+/** Addresses whose rate is remembered; one that comes back after so many others begins anew. */
+const KEPT_ADDRESSES = 8_192
+
 export const createSessions = (node: Node): Sessions => {
   const sessions = new Map<UserId, Session>()
+  const greetings = createRecent<string, Bucket>(KEPT_ADDRESSES)
   const address = (user: UserId): Address => `session:${user}`
 
   const end = (user: UserId, why: string): void => {
     if (node.runtime.isSetAside(address(user))) return
     node.runtime.record(address(user), { type: 'session.ended', user, why, seq: nextSeq(node.state.directory) })
     sessions.delete(user)
+    node.seen.forget(user)
     node.supervisor.stop(address(user), why)
   }
 
@@ -99,7 +107,8 @@ export const createSessions = (node: Node): Sessions => {
         node.router.fromUser(connection, peer, frame)
         return
       case 'LIST_REQUEST':
-        node.directoryService.list(connection, peer, frame)
+        // a long list is many answers: its asker waits for as many turns
+        sessions.get(peer.id)?.bucket.borrow(node.directoryService.list(connection, peer, frame) - 1)
         return
       case 'PUBKEY_REQUEST':
         node.directoryService.key(connection, peer, frame)
@@ -162,6 +171,11 @@ export const createSessions = (node: Node): Sessions => {
   return {
     get count() {
       return sessions.size
+    },
+    mayGreet(from) {
+      const bucket = greetings.get(from) ?? createBucket(node.ports.clock, node.config.limits.attaches)
+      greetings.set(from, bucket)
+      return bucket.take()
     },
     async attach(connection, peer) {
       const { directory } = node.state

@@ -14,7 +14,8 @@ import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
-import type { EventLog } from '../store/log.ts'
+import { type EventLog, LogUnusable } from '../store/log.ts'
+import { type AddressClass, addressClass } from './address-class.ts'
 import { createBootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import { createConnections } from './connection.ts'
@@ -93,7 +94,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const rate = await measureSigning({ crypto: ports.crypto, privateKey, clock: ports.clock, inFlight: options.cores })
   write('info', 'measured this machine', { signaturesPerSecond: Math.round(rate) })
 
-  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0 }
+  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0, reach: 'unusable' as AddressClass }
   const node = {
     config,
     ports,
@@ -168,8 +169,11 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
   const recovered = await recoverNode({ log: options.log, fold, runtime: node.runtime, write })
-  if (state.self !== undefined && state.self !== self.id) throw new Error(`this log belongs to the server ${state.self}, not to ${self.id}`)
-  const { facts, seq, beginning } = recovered
+  if (state.self !== undefined && state.self !== self.id)
+    throw new LogUnusable(`This log belongs to the server ${state.self}, but identity.json says ${self.id}: put the right one back.`)
+  const { facts, lastAt, seq, beginning } = recovered
+  // the clock may stand earlier than it did when the log was written
+  lastTs = lastAt
   if (seq > 0)
     write('info', 'recovered', { facts, from: beginning.from, users: state.directory.users.size, servers: state.membership.servers.size })
   recordSetAside(fold, node.runtime, recovered)
@@ -193,6 +197,8 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     self,
     options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
   )
+
+  self.reach = config.reach ?? addressClass(self.host)
 
   // from here on the log says that this incarnation lives; every machine answers it
   node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
@@ -251,7 +257,8 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
         if (control !== undefined) await within(ports, DRAIN_MS, control.close())
         phase = 'stopped'
         node.timers.cancelAll()
-        node.connections.closeAll(1001, 'this server is going down')
+        // before the listener, which would cut short what still waits for its signature
+        await within(ports, DRAIN_MS, node.connections.closeAll(1001, 'this server is going down'))
         await within(ports, DRAIN_MS, listener.close())
         await within(ports, DRAIN_MS, node.supervisor.shutdown(why))
         if (routine !== undefined) await within(ports, DRAIN_MS, routine.finish())

@@ -35,13 +35,17 @@ interface Progress {
 const BLOCK = { ciphertext: 512, leastPlaintext: 190 } as const
 const WATCH_MS = 5_000
 
+/** Others' ids may hold a slash; escaped, the three parts stay apart. */
+const transferAddress = (file: string, sender: string, recipient: string): Address =>
+  `transfer:${[file, sender, recipient].map(encodeURIComponent).join('/')}`
+
 export const createTransfers = (node: Node): Transfers => {
   const progress = new Map<Address, Progress>()
   const perUser = new Map<UserId, number>()
 
-  const addressOf = ({ payload, sender, recipient }: Parcel): Address => `transfer:${String(payload['file_id'])}/${sender}/${recipient}`
-  const addressOfOffer = ({ offer }: TransferEffects['closeTransfer']): Address =>
-    `transfer:${offer.file}/${offer.sender}/${offer.recipient}`
+  const addressOf = ({ payload, sender, recipient }: Parcel): Address => transferAddress(String(payload['file_id']), sender, recipient)
+  const addressOfOffer = ({ offer: { file, sender, recipient } }: TransferEffects['closeTransfer']): Address =>
+    transferAddress(file, sender, recipient)
 
   const track = (address: Address, sender: UserId, size: number): Progress => {
     const entry: Progress = { address, sender, size, chunks: 0, bytes: 0, lastSeen: node.ports.clock.monotonic() }
@@ -70,7 +74,7 @@ export const createTransfers = (node: Node): Transfers => {
     else perUser.set(entry.sender, left)
     node.supervisor.stop(address, 'over')
   }
-  const fileOf = (address: Address): FileId => address.slice('transfer:'.length, address.indexOf('/')) as FileId
+  const fileOf = (address: Address): FileId => decodeURIComponent(address.slice('transfer:'.length, address.indexOf('/'))) as FileId
   const fail = (address: Address, why: string): void => {
     if (node.runtime.machine(address) !== undefined) node.runtime.record(address, { type: 'transfer.failed', file: fileOf(address), why })
   }
@@ -128,7 +132,7 @@ export const createTransfers = (node: Node): Transfers => {
     },
     effects: {
       armExpiry({ offer: { file, sender, recipient, size }, at }) {
-        const address: Address = `transfer:${file}/${sender}/${recipient}`
+        const address = transferAddress(file, sender, recipient)
         // after a restart the counting begins anew; the hash of the whole is the recipient's to check
         if (!progress.has(address)) track(address, sender, size)
         node.timers.arm(address, at - node.ports.clock.now(), () => {

@@ -193,13 +193,13 @@ t.test('2 and 7, after a restart: what was sent before does not count again', as
   alice.socket.send(said)
   await bob.socket.waitFor(frame => frame.type === 'USER_DELIVER' && bob.read(frame) === 'said before the restart')
   guest.socket.send(signedText(guest.key, { type: 'CTRL_CLOSE', from: guest.id, to: home.id, payload: {} }))
-  await bob.socket.waitFor(isAbout('USER_REMOVE', guest.id))
+  for (const seer of [alice, bob]) await seer.socket.waitFor(isAbout('USER_REMOVE', guest.id))
   const stray = newId()
   // of a stock origin, without sequences
   const old = witness.signed('USER_ADVERTISE', '*', { user_id: stray, server_id: witness.id, meta: { pubkey: keyOf(7).text } })
   witnessTells(old)
   witnessTells(witness.signed('USER_REMOVE', '*', { user_id: stray, server_id: witness.id }))
-  await bob.socket.waitFor(isAbout('USER_REMOVE', stray))
+  for (const seer of [alice, bob]) await seer.socket.waitFor(isAbout('USER_REMOVE', stray))
 
   const mark = away.mark()
   await home.kill()

@@ -1,8 +1,10 @@
 /** Lying introducers and joiners: what a server believes of a welcome, and whom it dials. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import { newId, openFrameSocket, signedText } from '../helpers/frame-client.ts'
 import type { Heard } from '../helpers/frame-client.ts'
@@ -12,7 +14,7 @@ import { inventedPublicKey, stockKey } from '../helpers/stock-crypto.ts'
 import { startStockServer } from '../helpers/stock-server.ts'
 
 // set-up and tests take turns here: without a plan tap takes a pause for the end
-t.plan(5)
+t.plan(7)
 
 const rig = processes(t)
 const keys = await Promise.all(Array.from({ length: 12 }, (_, n) => stockKey(n)))
@@ -21,9 +23,15 @@ const keyOf = (n: number) => {
   if (key === undefined) throw new Error(`no key ${String(n)}`)
   return key
 }
-const startServer = (n: number, bootstrap?: readonly BootstrapEntry[]) => {
+const startServer = (n: number, bootstrap?: readonly BootstrapEntry[], config?: object) => {
   const data = rig.place('server')
   writeIdentity(data, newId(), keyOf(n))
+  if (config !== undefined) {
+    // JSON is YAML
+    const file = join(rig.place('config'), 'config.yaml')
+    writeFileSync(file, JSON.stringify(config))
+    return rig.serve({ data, ...(bootstrap === undefined ? {} : { bootstrap }), args: ['--config', file] })
+  }
   return rig.serve({ data, ...(bootstrap === undefined ? {} : { bootstrap }) })
 }
 /** Counts who connects, and says nothing. */
@@ -134,18 +142,16 @@ t.test('11: a welcome with many servers that do not exist is dialled within a bu
     },
   })
   t.teardown(() => server.close())
-  const joiner = await startServer(6, [server])
+  const joiner = await startServer(6, [server], { limits: { newServersPerHour: 5 } })
   await joiner.waitFor('linked', event => event.server_id === server.id, { timeoutMs: 15_000 })
   const log = await rig.run(['log', 'ls', '--json', '--data', joiner.data])
-  const dialled = log.stdout
+  const facts = log.stdout
     .trim()
     .split('\n')
     .map(line => JSON.parse(line) as { type: string; stream: string })
-    .filter(fact => fact.type === 'link.dialled')
-  t.ok(new Set(dialled.map(fact => fact.stream)).size <= 71)
-  t.comment(
-    `${String(dialled.length)} dials to ${String(new Set(dialled.map(fact => fact.stream)).size)} peers, ${String(trap.connections())} connections`,
-  )
+  const streams = (type: string) => new Set(facts.filter(fact => fact.type === type).map(fact => fact.stream))
+  t.ok(streams('server.pinned').size <= 6, `${String(streams('server.pinned').size)} pinned of 70`)
+  t.ok(streams('link.dialled').size <= 6, `${String(streams('link.dialled').size)} dialled of 70`)
   await joiner.kill()
 })
 
@@ -241,5 +247,34 @@ t.test('11: joins by the hundred are refused without signatures costing everybod
     (welcome.payload.servers as { server_id: string }[]).filter(server => ![victim.id, honest.id].includes(server.server_id)),
     [],
   )
+  await victim.kill()
+})
+
+t.test('11: an introducer answers joins within a budget, and each key once', async t => {
+  const victim = await startServer(10, undefined, { limits: { joins: { burst: 3, perSecond: 0.001 } } })
+  const answers: string[] = []
+  for (let n = 1; n < 8; n += 1) {
+    const joiner = await startStockServer({ key: keyOf(n) })
+    t.teardown(() => joiner.close())
+    const { welcome } = await joiner.join(victim.url)
+    answers.push(welcome.type)
+  }
+  t.same(answers, ['SERVER_WELCOME', 'SERVER_WELCOME', 'SERVER_WELCOME', 'ERROR', 'ERROR', 'ERROR', 'ERROR'])
+  await victim.kill()
+})
+
+t.test('11: joins that nobody signed do not use up the turns of those who sign', async t => {
+  const victim = await startServer(1, undefined, { limits: { joins: { burst: 5, perSecond: 0.001 } } })
+  for (let n = 0; n < 20; n += 1) {
+    const stranger = await openFrameSocket(victim.url)
+    const payload = { host: '127.0.0.1', port: 1, pubkey: inventedPublicKey(keyOf(8)) }
+    stranger.send({ type: 'SERVER_HELLO_JOIN', from: newId(), to: `${victim.host}:${String(victim.port)}`, ts: Date.now(), payload })
+    await Promise.race([stranger.refusal(), stranger.waitFor('SERVER_WELCOME').catch(() => undefined)])
+    stranger.webSocket.terminate()
+  }
+  const joiner = await startStockServer({ key: keyOf(9) })
+  t.teardown(() => joiner.close())
+  const { welcome } = await joiner.join(victim.url)
+  t.equal(welcome.type, 'SERVER_WELCOME')
   await victim.kill()
 })

@@ -23,7 +23,8 @@ t.test('terminal sequences go as a whole, newlines and tabs stay', async t => {
     ['עברית \u200fmark', 'עברית \u200fmark'],
     ['👩‍👩‍👧 ❤️', '👩‍👩‍👧 ❤️'],
   ]
-  for (const [given, kept] of cases) t.equal(cleanText(given), kept, JSON.stringify(given))
+  // a line separator in the name of an assertion would end its line for tap
+  for (const [given, kept] of cases) t.equal(cleanText(given), kept, encodeURIComponent(given.toWellFormed()))
 })
 
 t.test('nothing that steers a terminal survives, whatever the text, and cleaning twice changes nothing', async t => {

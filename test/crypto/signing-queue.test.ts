@@ -200,3 +200,24 @@ void t.test('the real thing signs what verifies and measures something', async t
   const rate = await measureSigning({ crypto, privateKey: key, clock, inFlight: 2 })
   t.ok(rate > 1 && rate < 100_000, `${rate.toFixed(0)} a second`)
 })
+
+void t.test('strangers wait behind everybody else and make room for them, but get every fourth turn', async t => {
+  const { crypto, started } = held()
+  const queue = createSigningQueue({ crypto, privateKey, inFlight: 1, maxQueued: 10 })
+  const asked = [queue.sign('now', 'control')]
+  const strangers = ['s1', 's2', 's3'].map(text => queue.sign(text, 'stranger'))
+  for (let n = 1; n <= 7; n += 1) asked.push(queue.sign(`m${n}`, 'file'))
+  const turnedAway = (strangers[2] as Promise<unknown>).catch(String)
+  asked.push(queue.sign('m8', 'file'))
+  t.match(await turnedAway, /cannot sign that much/)
+  t.match(await queue.sign('s4', 'stranger').catch(String), /cannot sign that much/)
+  for (let at = 0; at < 11; at += 1) {
+    started[at]?.finish()
+    await settled()
+  }
+  t.same(
+    started.map(({ text }) => text),
+    ['now', 'm1', 'm2', 'm3', 's1', 'm4', 'm5', 'm6', 's2', 'm7', 'm8'],
+  )
+  await Promise.all([...asked, strangers[0], strangers[1]])
+})

@@ -88,7 +88,8 @@ export const startStockServer = async ({ key, id = newId(), caps, intercept = ()
       socket.send(challenge())
     }
     if (frame.type === 'CHALLENGE') {
-      socket.send(signed('PROOF', frame.from, { nonce: frame.payload.nonce, prover: id, verifier: frame.from, role: 'server' }))
+      const side = inbound ? 'accepted' : 'dialled'
+      socket.send(signed('PROOF', frame.from, { nonce: frame.payload.nonce, prover: id, verifier: frame.from, role: 'server', side }))
     }
   }
   const attach = (socket: FrameSocket, inbound: boolean): void => {

@@ -73,15 +73,36 @@ t.test('a clean stop ends the sessions, tells users and peers, and is the last f
   t.same(first.fatals, [])
 })
 
+for (const end of ['accepted', 'dialled'])
+  t.test(`a clean stop removes its users everywhere, over a link that it ${end}`, async t => {
+    const mesh = createMesh(t)
+    const pair = await startPair(mesh)
+    const [first, second] = end === 'accepted' ? pair : [pair[1], pair[0]]
+    const witness = await attachUser(mesh, second, 3)
+    const user = await attachUser(mesh, first, 4)
+    await mesh.quiet()
+    const stopped = first.running.stop('SIGTERM')
+    await mesh.pass(1_000)
+    await stopped
+    t.same(
+      mesh.view(second).directory.map(({ user_id }) => user_id),
+      [witness.id],
+      'the peer knows that the user has left',
+    )
+    t.ok(
+      witness.heard.some(({ type, payload }) => type === 'USER_REMOVE' && payload['user_id'] === user.id),
+      'and so do its users',
+    )
+  })
+
 t.test('a node refuses a log that belongs to another server', async t => {
   const mesh = createMesh(t)
   const first = await mesh.start(0)
   mesh.crash(first)
-  await t.rejects(
-    mesh.restart({ ...first, id: '00000000-0000-4000-8000-000000000001' as typeof first.id }),
-    /this log belongs to the server/,
-  )
+  await t.rejects(mesh.restart({ ...first, id: '00000000-0000-4000-8000-000000000001' as typeof first.id }), /log belongs to the server/)
 })
+
+const knows = (mesh: Mesh, node: MeshNode, user: string) => mesh.view(node).directory.some(({ user_id }) => user_id === user)
 
 type Step =
   | { readonly do: 'attach' | 'drop' | 'leave'; readonly user: number; readonly at: number }
@@ -111,13 +132,10 @@ t.test('after any scenario every node equals the fold over its log, and the mesh
       )
       await mesh.pass(31_000)
       for (const node of nodes) await sameAsItsLog(t, mesh, node)
-      const [here, there] = nodes.map(node =>
-        mesh
-          .view(node)
-          .directory.map(({ user_id }) => user_id)
-          .sort(),
-      )
-      t.same(here, there, 'both know the same users')
+      for (const node of nodes)
+        for (const { user_id, local } of mesh.view(node).directory)
+          if (local === 'attached')
+            for (const other of nodes) t.ok(knows(mesh, other, user_id), `${other.name} knows who is attached at ${node.name}`)
       t.same(
         nodes.flatMap(({ fatals }) => fatals),
         [],

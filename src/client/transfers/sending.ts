@@ -179,9 +179,12 @@ export const createSending = (options: SendingOptions): SendFile => {
       if (over !== undefined) throw new NotSent(over)
       over = ''
       journal.record(stream, { type: 'outgoing.sent', transfer: fileId })
+      await journal.flushed()
     } catch (error) {
       fail(whyOf(error))
       answer.withdraw()
+      // whoever asked hears of the end once it is on record
+      await journal.flushed()
       throw error
     } finally {
       stalls.remove(fileId)

@@ -1,6 +1,7 @@
 /** The real network: WebSockets over TCP and TLS by the ws package, with a bound on all that a stranger can open. */
+import { lookup, type LookupAddress } from 'node:dns'
 import { createServer, STATUS_CODES, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, LookupFunction } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import { NetworkError, type Listener, type Network, type Socket } from '../network.ts'
 import { connectionOptions, wrapWebSocket, type Stream } from './websocket.ts'
@@ -38,10 +39,24 @@ const parsedUrl = (url: string): URL => {
   return parsed
 }
 
-const dial: Network['dial'] = async (url, { timeoutMs, maxBytes }, handler) => {
+/** Resolves a name as Node does, and gives only what may be reached; a mix of both is refused, since nobody says which one is tried. */
+const guardedLookup =
+  (mayReach: (address: string) => boolean): LookupFunction =>
+  (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) callback(error, '')
+      else if (addresses.length === 0 || !addresses.every(({ address }) => mayReach(address)))
+        callback(Object.assign(new Error(`${hostname} resolves to an address that is not dialled from here`), { code: 'EADDRCLASS' }), '')
+      else if (options.all === true) callback(null, addresses)
+      else callback(null, (addresses[0] as LookupAddress).address, (addresses[0] as LookupAddress).family)
+    })
+  }
+
+const dial: Network['dial'] = async (url, { timeoutMs, maxBytes, mayReach }, handler) => {
   const address = parsedUrl(url)
   return await new Promise<Socket>((resolve, reject) => {
-    const ws = new WebSocket(address, connectionOptions(maxBytes))
+    const guard = mayReach === undefined ? {} : { lookup: guardedLookup(mayReach) }
+    const ws = new WebSocket(address, { ...connectionOptions(maxBytes), ...guard })
     let stream: Stream | undefined
     // the time for all of the handshake: ws has one for silence only, which a slow drip outlives
     const timer = setTimeout(() => {

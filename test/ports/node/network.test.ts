@@ -402,3 +402,17 @@ t.test('a network error is an error with a code', t => {
   t.equal(new NetworkError('EPROTO', 'text').code, 'EPROTO')
   t.end()
 })
+
+t.test('a name is dialled only if everything that it resolves to may be reached', async t => {
+  const { network, listener } = await listening(t)
+  const url = `ws://localhost:${String(listener.port)}`
+  const asked: string[] = []
+  const mayReach = (answer: boolean) => (address: string) => {
+    asked.push(address)
+    return answer
+  }
+  await t.rejects(network.dial(url, { ...dialling, mayReach: mayReach(false) }, recorder), { name: 'NetworkError', code: 'EADDRCLASS' })
+  t.ok(asked.includes('127.0.0.1') || asked.includes('::1'), asked.join(' '))
+  const socket = await network.dial(url, { ...dialling, mayReach: mayReach(true) }, recorder)
+  socket.terminate()
+})

@@ -1,0 +1,105 @@
+/** Which `ts` is taken and what counts as seen: order and duplicates of honest frames (SOCP §10). */
+import t from 'tap'
+import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
+import type { Frame } from '../../src/protocol/envelope.ts'
+import { ProtocolError } from '../../src/protocol/errors.ts'
+import type { FrameType } from '../../src/protocol/frames.ts'
+import { configSchema } from '../../src/server/config.ts'
+import { createSeen, requireFresh } from '../../src/server/freshness.ts'
+import type { Node } from '../../src/server/node.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+
+const start = (limits: { readonly seen?: number } = {}) => {
+  const clock = createManualClock()
+  const node = { ports: { clock, crypto: nodeCrypto() }, config: configSchema.parse({ limits }) } as unknown as Node
+  return { clock, node, seen: createSeen(node) }
+}
+const frame = (type: FrameType, payloadText: string, envelope: { from?: string; to?: string; ts?: number } = {}): Frame => ({
+  type,
+  from: 'a',
+  to: 'b',
+  ts: 1,
+  payloadText,
+  payload: {},
+  sig: undefined,
+  ...envelope,
+})
+
+t.test('a frame is taken from 10 minutes ago to 2 minutes ahead', async t => {
+  const { clock, node } = start()
+  const at = (ms: number, offset = 0): string => {
+    try {
+      requireFresh(node, frame('HEARTBEAT', '{}', { ts: clock.now() + ms }), offset)
+      return 'taken'
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      return `${error.code} ${error.reason}`
+    }
+  }
+  t.same(
+    [-600_000, 0, 120_000].map(ms => at(ms)),
+    ['taken', 'taken', 'taken'],
+  )
+  t.same(
+    [-600_001, 120_001].map(ms => at(ms)),
+    ['TIMEOUT stale', 'TIMEOUT future'],
+  )
+  t.same([at(-3_600_000, 3_600_000), at(3_600_000, -3_600_000)], ['taken', 'taken'], 'by the clock of a peer that is an hour off')
+  t.equal(at(0, 700_000), 'TIMEOUT future')
+})
+
+t.test('a frame is new once for each origin', async t => {
+  const { seen } = start()
+  const one = frame('LIST_REQUEST', '{}')
+  t.notOk(seen.has('a', one))
+  t.ok(seen.enter('a', one))
+  t.ok(seen.has('a', one))
+  t.notOk(seen.enter('a', one))
+  t.ok(seen.enter('b', one), 'another origin may say the same')
+})
+
+t.test('looking does not enter: a forged copy suppresses nothing', async t => {
+  const { seen } = start()
+  const one = frame('MSG_DIRECT', '{"ciphertext":"x"}')
+  t.notOk(seen.has('a', one))
+  t.notOk(seen.has('a', one))
+  t.ok(seen.enter('a', one))
+})
+
+t.test('a payload that may come again is new under another ts, from or to', async t => {
+  const { seen } = start()
+  for (const envelope of [{}, { ts: 2 }, { to: 'c' }, { from: 'd' }]) t.ok(seen.enter('a', frame('HEARTBEAT', '{}', envelope)))
+})
+
+t.test('encrypted content is known by its payload alone, whatever is changed around it', async t => {
+  for (const type of ['MSG_DIRECT', 'MSG_PUBLIC_CHANNEL', 'FILE_CHUNK', 'SERVER_DELIVER'] as const) {
+    const { seen } = start()
+    t.ok(seen.enter('a', frame(type, '{"ciphertext":"x"}')))
+    for (const envelope of [{ ts: 2 }, { to: 'c' }, { from: 'd' }]) {
+      t.ok(seen.has('a', frame(type, '{"ciphertext":"x"}', envelope)), `${type} ${JSON.stringify(envelope)}`)
+      t.notOk(seen.enter('a', frame(type, '{"ciphertext":"x"}', envelope)))
+    }
+    for (const other of ['MSG_DIRECT', 'MSG_PUBLIC_CHANNEL', 'FILE_CHUNK', 'SERVER_DELIVER'] as const)
+      t.ok(seen.has('a', frame(other, '{"ciphertext":"x"}')), `${type} again as ${other}`)
+    t.ok(seen.enter('a', frame(type, '{"ciphertext":"y"}')))
+  }
+})
+
+t.test('so many are remembered of each origin, and no origin crowds out another', async t => {
+  const { seen } = start({ seen: 100 })
+  const heartbeat = (n: number): Frame => frame('HEARTBEAT', '{}', { ts: n })
+  t.ok(seen.enter('quiet', heartbeat(0)))
+  for (let n = 0; n < 1_000; n += 1) seen.enter('loud', heartbeat(n))
+  t.ok(seen.has('quiet', heartbeat(0)))
+  t.same(
+    [899, 900, 999].map(n => seen.has('loud', heartbeat(n))),
+    [false, true, true],
+  )
+})
+
+t.test('an origin that is gone is forgotten', async t => {
+  const { seen } = start()
+  seen.enter('a', frame('HEARTBEAT', '{}'))
+  seen.forget('a')
+  t.notOk(seen.has('a', frame('HEARTBEAT', '{}')))
+})
