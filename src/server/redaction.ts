@@ -170,6 +170,7 @@ export const createRedaction = (): Redaction => {
       return `${standIn('user', pair.slice(0, space))} ${standIn('key', pair.slice(space + 1))}`
     }),
     lastSeq: state.lastSeq,
+    departed: state.departed.map(([id, seq]) => [user(id), seq]),
     servers: state.servers.map(({ id, ...member }) => ({ id: server(id), ...inside(member) })),
     vouchers: state.vouchers.map(([id, voucher]) => [server(id), inside(voucher)]),
     aside: state.aside.map(([of, aside]) => [stream(of) as Address, inside(aside)]),

@@ -102,5 +102,5 @@ t.test('a crash leaves what was committed and says goodbye to nobody; a stop end
 })
 
 t.test('facts of another server are refused', async t => {
-  await t.rejects(startNode({ identity: await identityOf(1), facts: before }), /this log belongs to the server/)
+  await t.rejects(startNode({ identity: await identityOf(1), facts: before }), /This log belongs to the server/)
 })
