@@ -6,6 +6,7 @@ import { ProtocolError } from '../protocol/errors.ts'
 import { type PublicKeyText, serverId, userId, type ServerId } from '../protocol/ids.ts'
 import type { Connection, ServerPeer, UserPeer } from './connection.ts'
 import { readMeta } from '../protocol/meta.ts'
+import type { Newcomer } from './introducer.ts'
 import type { Node } from './node.ts'
 import { verifyBy } from './verify.ts'
 
@@ -34,7 +35,7 @@ export const greetServer = async (
   // a stock hello may be unsigned; then it says nothing that was not pinned before
   if (frame.sig !== undefined) await verifyBy(node, frame, key)
   else if (known === undefined || !stock) throw new ProtocolError('INVALID_SIG', 'unsigned')
-  if (known === undefined) await admitNewcomer(node, id, key.text, frame as ServerHello)
+  const newcomer = known === undefined ? await newcomerOf(node, id, key.text, frame as ServerHello) : undefined
   return {
     role: 'server',
     id,
@@ -43,16 +44,28 @@ export const greetServer = async (
     proven: false,
     sendable: !stock || connection.direction === 'dialled',
     offset: node.ports.clock.now() - frame.ts,
+    newcomer,
   }
 }
 
-/** Pins a server that a pinned introducer vouches for, or that joined through us, or rejects. */
-const admitNewcomer = async (node: Node, server: ServerId, pubkey: PublicKeyText, frame: ServerHello): Promise<void> => {
-  const vouched = await node.introducer.vouched(server, pubkey, frame.payload)
-  if (vouched === undefined) throw new ProtocolError('BAD_KEY', 'not_vouched', 'No introducer that is pinned here vouches for this server.')
-  const decided = decideMembership(vouched, node.state.membership, node.config.limits)
-  if (decided.conflict !== undefined) throw new ProtocolError('BAD_KEY', `members_${decided.conflict}`)
-  for (const fact of decided.facts) node.runtime.record(`server:${server}`, fact)
+const newcomerOf = async (node: Node, server: ServerId, pubkey: PublicKeyText, frame: ServerHello): Promise<Newcomer> => {
+  if (RESERVED.has(server)) throw new ProtocolError('BAD_KEY', 'reserved_id')
+  const newcomer = await node.introducer.vouched(server, pubkey, frame.payload)
+  if (newcomer === undefined)
+    throw new ProtocolError('BAD_KEY', 'not_vouched', 'No introducer that is pinned here vouches for this server.')
+  return newcomer
+}
+
+/** Words that stand for something else where an id may stand. */
+const RESERVED: ReadonlySet<string> = new Set(['local', 'operator', 'public', '*', 'server'])
+
+/** Pins a newcomer whose handshake is over: a hello alone, which whoever saw it can send again, leaves no trace. Throws when there is no place. */
+export const pinNewcomer = (node: Node, { vouched, introducer }: Newcomer): void => {
+  const { facts, conflict } = decideMembership(vouched, node.state.membership, node.config.limits)
+  if (conflict !== undefined) throw new ProtocolError('BAD_KEY', `members_${conflict}`)
+  if (facts.length > 0 && introducer !== undefined && !node.introducer.admitsOneMore(introducer))
+    throw new ProtocolError('TIMEOUT', 'too_many_newcomers')
+  for (const fact of facts) node.runtime.record(`server:${vouched.server}`, fact)
 }
 
 /** Admits a user by their hello, or rejects. */
@@ -65,6 +78,7 @@ export const greetUser = async (node: Node, connection: Connection, frame: Frame
   const parsed = userId.safeParse(frame.from)
   if (!parsed.success) throw new ProtocolError('UNKNOWN_TYPE', 'bad_id', 'A user id is 1 to 64 visible ASCII characters.')
   const id = parsed.data
+  if (RESERVED.has(id)) throw new ProtocolError('NAME_IN_USE', 'reserved_id')
   if (config.attach === 'listed' && !config.users.includes(id))
     throw new ProtocolError('NAME_IN_USE', 'not_listed', 'This server takes listed users only.')
   if (node.state.membership.servers.has(id as string as ServerId) || (id as string) === node.self.id)

@@ -8,6 +8,7 @@ import type { UserMeta } from '../protocol/meta.ts'
 import { addressClass } from './address-class.ts'
 import { type Channel, createChannel } from './channel.ts'
 import { createHandshake, type Handshake } from './handshake.ts'
+import type { Newcomer } from './introducer.ts'
 import type { Node } from './node.ts'
 import { type Bucket, createBucket } from './rate.ts'
 
@@ -23,6 +24,8 @@ export type Peer =
       readonly sendable: boolean
       /** Our clock minus theirs when they said hello, in milliseconds. */
       readonly offset: number
+      /** To be pinned when the handshake is over. */
+      readonly newcomer: Newcomer | undefined
     }
   | {
       readonly role: 'user'

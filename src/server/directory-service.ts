@@ -1,7 +1,7 @@
 /** What users ask their server: who is online, and by which key somebody signs (SOCP §13, §14). */
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
 import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
-import { encodeFrame, type Frame } from '../protocol/envelope.ts'
+import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import { displayName } from '../protocol/meta.ts'
@@ -31,7 +31,7 @@ export const createDirectoryService = (node: Node): DirectoryService => {
     const asked = signedEvent(node.signer, payload, 'message')
     const event = answers.get(asked.payloadText) ?? asked
     answers.set(asked.payloadText, event)
-    const text = event.signature().then(sig => encodeFrame({ type, from: node.self.id, to, ts, payloadText: event.payloadText, sig }))
+    const text = frameText(event, { type, from: node.self.id, to, ts })
     node.runtime.release(() => {
       connection.channel.send('traffic', text)
     })

@@ -4,7 +4,7 @@ import { toBase64Url } from '../protocol/encoding.ts'
 import type { AnyFrame, Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { ServerId } from '../protocol/ids.ts'
-import { greetServer, greetUser } from './admission.ts'
+import { greetServer, greetUser, pinNewcomer } from './admission.ts'
 import type { Connection, Peer } from './connection.ts'
 import type { Node } from './node.ts'
 import { frameText, signedEvent } from './signed-event.ts'
@@ -34,8 +34,10 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
     // what is not known for sure about them must not be decided as if nothing had been
     if (node.runtime.isSetAside(`${peer.role === 'server' ? 'link' : 'session'}:${peer.id}`))
       throw new ProtocolError('TIMEOUT', 'set_aside')
-    if (peer.role === 'server') node.links.opened(connection, peer)
-    else await node.sessions.attach(connection, peer)
+    if (peer.role === 'server') {
+      if (peer.newcomer !== undefined) pinNewcomer(node, peer.newcomer)
+      node.links.opened(connection, peer)
+    } else await node.sessions.attach(connection, peer)
   }
   const announce = async (): Promise<void> => {
     connection.channel.send('control', await node.introducer.announcement(expected ?? claimed?.id ?? '*'))
@@ -144,4 +146,13 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
   }
 }
 
-const stockPeer = (id: ServerId, key: PublicKey): Peer => ({ role: 'server', id, key, caps: [], proven: false, sendable: true, offset: 0 })
+const stockPeer = (id: ServerId, key: PublicKey): Peer => ({
+  role: 'server',
+  id,
+  key,
+  caps: [],
+  proven: false,
+  sendable: true,
+  offset: 0,
+  newcomer: undefined,
+})

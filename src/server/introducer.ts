@@ -22,14 +22,21 @@ export interface Introducer {
   announcement(to: string): Promise<string>
   /** Answers a join; remembers for a while whom it welcomed, and pins nobody before they have linked. */
   welcome(connection: Connection, frame: Frame<'SERVER_HELLO_JOIN'>): Promise<void>
-  /** Who vouches for a server that is not pinned yet; undefined when nobody whom we believe does. */
-  vouched(server: ServerId, pubkey: PublicKeyText, hello: Hello): Promise<Vouched | undefined>
+  /** Who vouches for a server that is not pinned yet, and whose budget it comes from; undefined when nobody whom we believe does. */
+  vouched(server: ServerId, pubkey: PublicKeyText, hello: Hello): Promise<Newcomer | undefined>
   /** A voucher that an introducer sends around. */
   vouch(frame: Frame<'SERVER_VOUCH'>, origin: ServerId): void
   /** Takes one of the newcomers that this introducer may bring in an hour; false when they are used up. */
   admitsOneMore(introducer: PublicKeyText): boolean
   /** A peer is linked: if it joined through us, the members hear of it. */
   linked(peer: ServerPeer): void
+}
+
+/** A server that may be pinned once it has proved itself. */
+export interface Newcomer {
+  readonly vouched: Vouched
+  /** Key of the introducer that brings it; undefined when no budget applies. */
+  readonly introducer: PublicKeyText | undefined
 }
 
 interface Hello {
@@ -50,7 +57,7 @@ export const createIntroducer = (node: Node): Introducer => {
   let announced: { readonly vouchers: number; readonly event: SignedEvent } | undefined
 
   /** Introducers whose word counts: those that the operator pinned, and ourselves. */
-  const pinnedKeys = (): readonly string[] => [...node.introducers, node.self.pubkey]
+  const pinnedKeys = (): readonly PublicKeyText[] => [...node.introducers, node.self.pubkey]
 
   const withinBudget = (introducer: string): boolean => {
     const perHour = node.config.limits.newServersPerHour
@@ -60,7 +67,7 @@ export const createIntroducer = (node: Node): Introducer => {
   }
 
   /** The introducer's key that a voucher verifies under; undefined when none that we pinned does. */
-  const voucherKey = async (voucher: Voucher): Promise<string | undefined> => {
+  const voucherKey = async (voucher: Voucher): Promise<PublicKeyText | undefined> => {
     const known = node.state.membership.servers.get(voucher.by)?.pubkey ?? (voucher.by === node.self.id ? node.self.pubkey : undefined)
     const candidates = known === undefined ? pinnedKeys() : pinnedKeys().filter(key => key === known)
     for (const key of candidates) {
@@ -137,18 +144,28 @@ export const createIntroducer = (node: Node): Introducer => {
       const listed = node.config.servers.find(entry => entry.server_id === server)
       if (listed !== undefined) {
         const key = await node.keys.import(listed.pubkey)
-        return key.text === pubkey ? { server, pubkey, host: listed.host, port: listed.port, vouchedBy: 'operator' } : undefined
+        const vouched: Vouched = { server, pubkey, host: listed.host, port: listed.port, vouchedBy: 'operator' }
+        return key.text === pubkey ? { vouched, introducer: undefined } : undefined
       }
       if (node.config.membership === 'listed') return undefined
       const joined = welcomed.get(server)
-      if (joined?.pubkey === pubkey && node.ports.clock.monotonic() - joined.at < WELCOMED.forMs) return joined
+      if (joined?.pubkey === pubkey && node.ports.clock.monotonic() - joined.at < WELCOMED.forMs) {
+        const { host, port, vouchedBy } = joined
+        return { vouched: { server, pubkey, host, port, vouchedBy }, introducer: undefined }
+      }
       for (const voucher of (hello.vouchers ?? []) as readonly Voucher[]) {
         if (voucher.server_id !== server || voucher.pubkey !== pubkey) continue
         const introducer = await voucherKey(voucher)
         if (introducer === undefined) continue
-        if (!withinBudget(introducer)) throw new ProtocolError('TIMEOUT', 'too_many_newcomers')
         // the address that they announce now is newer than the one they joined with, and signed by the same key
-        return { server, pubkey, host: hello.host ?? voucher.host, port: hello.port ?? voucher.port, vouchedBy: voucher.by }
+        const vouched: Vouched = {
+          server,
+          pubkey,
+          host: hello.host ?? voucher.host,
+          port: hello.port ?? voucher.port,
+          vouchedBy: voucher.by,
+        }
+        return { vouched, introducer }
       }
       return undefined
     },

@@ -1,7 +1,6 @@
 /** One payload with one signature, however many recipients it has (SOCP §12: `sig` covers the payload only). */
 import { canonicalOf } from '../protocol/canonical.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
-import type { FrameType } from '../protocol/frames.ts'
 import type { Base64Url } from '../protocol/ids.ts'
 import type { Priority, SigningQueue } from '../crypto/signing-queue.ts'
 
@@ -13,7 +12,8 @@ export interface SignedEvent {
 }
 
 export interface EventEnvelope {
-  readonly type: FrameType
+  /** A frame's type, or the name of an answer to an alias. */
+  readonly type: string
   readonly from: string
   readonly to: string
   /** Unix milliseconds. */
@@ -36,5 +36,9 @@ export const signedEvent = (signer: SigningQueue, payload: unknown, priority: Pr
 }
 
 /** The event's text for one recipient. Rejects with `ProtocolError TIMEOUT` when this node cannot sign that much. */
-export const frameText = async (event: SignedEvent, envelope: EventEnvelope): Promise<string> =>
-  encodeFrame({ ...envelope, payloadText: event.payloadText, sig: await event.signature() })
+export const frameText = (event: SignedEvent, envelope: EventEnvelope): Promise<string> => {
+  const text = event.signature().then(sig => encodeFrame({ ...envelope, payloadText: event.payloadText, sig }))
+  // whoever sends it hears of a failure; its socket may be gone by then, and one that nobody sends any more fails nobody
+  text.catch(() => {})
+  return text
+}
