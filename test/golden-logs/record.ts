@@ -40,9 +40,9 @@ const writeDatabase = async (file: string, facts: readonly RecordedFact<Fact>[])
 }
 
 /** The state at the end, and before every start but the first: what a crash left. */
-const writeStates = async (folder: string, facts: readonly RecordedFact<Fact>[]): Promise<void> => {
+const writeStates = async (folder: string, facts: readonly RecordedFact<Fact>[], after: unknown): Promise<void> => {
   const write = async (name: string, upTo: number): Promise<void> => {
-    writeFileSync(join(folder, name), `${JSON.stringify(await goldenOf(facts.slice(0, upTo)), undefined, 2)}\n`)
+    writeFileSync(join(folder, name), `${JSON.stringify(await goldenOf(facts.slice(0, upTo), after), undefined, 2)}\n`)
   }
   await write('state.json', facts.length)
   for (const [index, { fact }] of facts.entries())
@@ -62,8 +62,8 @@ t.test(`the golden log of ${version}`, async t => {
     await writeDatabase(join(folder, 'log.db'), await goldenScenario(t))
     rmSync(join(folder, 'log.db.writer'), { force: true })
   }
-  const facts = await readGoldenFacts(folder)
-  await writeStates(folder, facts)
+  const { facts, after } = await readGoldenFacts(folder)
+  await writeStates(folder, facts, after)
   t.comment([...new Set(facts.map(({ fact }) => fact.type))].sort().join(' '))
   t.ok(facts.length > 0, `${facts.length} facts`)
 })
