@@ -38,7 +38,7 @@ export const isUndone = (error: unknown): boolean => isSqliteError(error) && /^S
 
 /** @param fence throws when another writer has taken over */
 export const createTransactions = (
-  { db, file, queue, insertion }: Pick<Writing<never>, 'db' | 'file' | 'queue' | 'insertion'>,
+  { db, file, queue, insertion, models }: Pick<Writing<never>, 'db' | 'file' | 'queue' | 'insertion' | 'models'>,
   fence: () => void,
   endOfTick: (run: () => void) => void,
 ): Pick<Writing<never>, 'transact' | 'transactFacts' | 'outside' | 'alone' | 'breathe'> => {
@@ -64,6 +64,7 @@ export const createTransactions = (
     } catch (error) {
       // rows that are undone must not be chained to
       insertion.reset()
+      models?.reset()
       throw error
     }
   }
@@ -77,6 +78,9 @@ export const createTransactions = (
       last = mine.catch(() => {})
       return mine
     },
-    breathe: () => new Promise(resolve => void endOfTick(resolve)),
+    breathe: () =>
+      new Promise(resolve => {
+        endOfTick(resolve)
+      }),
   }
 }
