@@ -77,7 +77,8 @@ const numbered = ({ config, implementations }: AnyStateMachine): { readonly conf
     if (typeof implementation === 'function' && 'resolve' in implementation) throw new Unplannable(type)
     return { effect: type, params }
   }
-  const actions = (given: unknown): Config[] => listed(given).map(action => ({ type: 'work', params: { n: work.push(toWork(action)) - 1 } }))
+  const actions = (given: unknown): Config[] =>
+    listed(given).map(action => ({ type: 'work', params: { n: work.push(toWork(action)) - 1 } }))
   const transition = (given: unknown): unknown => {
     if (typeof given !== 'object' || given === null) return given
     only(given as Config, 'transition')

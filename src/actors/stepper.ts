@@ -82,7 +82,12 @@ interface PlannedState extends MachineState {
 const createPlannedStepper = (machine: AnyStateMachine, plans: Plans, byXState: Stepper): Stepper => {
   const { context: given } = machine.config as { context?: unknown }
 
-  const stateIn = (mode: Mode, context: MachineState['context']): PlannedState => ({ status: mode.status, value: mode.value, context, mode })
+  const stateIn = (mode: Mode, context: MachineState['context']): PlannedState => ({
+    status: mode.status,
+    value: mode.value,
+    context,
+    mode,
+  })
 
   const run = ({ work }: Plan, before: MachineState['context'], event: { readonly type: string }, named: NamedAction[]) => {
     let context = before
