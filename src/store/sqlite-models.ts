@@ -2,11 +2,11 @@
 import Database from 'better-sqlite3'
 import type { ModelRow, Models } from './durable-log.ts'
 import type { RecordedFact } from './log.ts'
-import type { ModelTable, Projections, RowChange } from './projections.ts'
+import type { Merge, ModelTable, Projections, RowChange } from './projections.ts'
 import { isSqliteError } from './sqlite-errors.ts'
 
 /** Rows that were put last are remembered in two generations of this size: presence repeats itself. */
-const GENERATION = 5_000
+const GENERATION = 10_000
 
 type Value = string | number | null
 type Projected = Pick<RecordedFact, 'stream' | 'at' | 'fact'>
@@ -31,7 +31,7 @@ export interface ModelTables {
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-const merges: Readonly<Record<ModelTable['columns'][string]['merge'], (column: string) => string>> = {
+const merges: Readonly<Record<Merge, (column: string) => string>> = {
   replace: column => `excluded.${column}`,
   keep: column => `coalesce(excluded.${column}, old.${column})`,
   first: column => `old.${column}`,
@@ -39,8 +39,12 @@ const merges: Readonly<Record<ModelTable['columns'][string]['merge'], (column: s
   count: column => `old.${column} + 1`,
 }
 
-const same = (value: Value | undefined, before: Value | undefined, nullCounts: boolean): boolean =>
-  (value ?? null) === (before ?? null) || (!nullCounts && (value ?? null) === null)
+/** Of the row that was put last: the values that can change something, and of one that is pinned only that there is one. */
+type Remembered = readonly Value[]
+
+/** Whether a value changes nothing after the one that was put before it. */
+const isNoNews = (merge: Merge, value: Value, before: Value): boolean =>
+  value === before || (merge === 'keep' && value === null) || (merge === 'pinned' && (value === null || before !== null))
 
 const putStatement = (name: string, { columns, key }: ModelTable): string => {
   const entries = Object.entries(columns).map(([column, { merge }]) => ({ column: quoted(column), merge, key: key.includes(column) }))
@@ -85,11 +89,13 @@ export const createModelTables = <T extends { readonly type: string }>(
         sql: putStatement(name, table),
         key: table.key,
         given: Object.entries(table.columns).flatMap(([column, { merge }]) => (merge === 'count' ? [] : [column])),
-        matters: Object.entries(table.columns).filter(([, { merge }]) => merge !== 'count' && merge !== 'first'),
+        matters: Object.entries(table.columns).flatMap(([column, { merge }]) =>
+          merge === 'count' || merge === 'first' ? [] : [[column, merge] as const],
+        ),
       },
     ]),
   )
-  let recent = new Map<string, ModelRow>()
+  let recent = new Map<string, Remembered>()
   let older = recent
 
   const reset = (): void => {
@@ -97,19 +103,28 @@ export const createModelTables = <T extends { readonly type: string }>(
     older = recent
   }
 
+  const remember = (address: string, row: Remembered): void => {
+    recent.set(address, row)
+    if (recent.size < GENERATION) return
+    older = recent
+    recent = new Map()
+  }
+
   const put = (name: string, row: ModelRow): void => {
     const target = puts.get(name)
     if (!target) throw new TypeError(`there is no read model ${name}`)
-    const address = `${name}\0${target.key.map(column => String(row[column])).join('\0')}`
-    const before = recent.get(address) ?? older.get(address)
-    // the same again, or less: by no merge does it change anything
-    const repeated = before && target.matters.every(([column, { merge }]) => same(row[column], before[column], merge === 'replace'))
-    if (!repeated) prepared(target.sql).run(...target.given.map(column => row[column] ?? null))
-    if (before === undefined || !repeated) recent.set(address, row)
-    if (recent.size >= GENERATION) {
-      older = recent
-      recent = new Map()
+    const address = target.key.reduce((text, column) => `${text}\0${row[column] ?? ''}`, name)
+    const known = recent.get(address)
+    const before = known ?? older.get(address)
+    if (before && target.matters.every(([column, merge], index) => isNoNews(merge, row[column] ?? null, before[index] ?? null))) {
+      if (!known) remember(address, before)
+      return
     }
+    prepared(target.sql).run(...target.given.map(column => row[column] ?? null))
+    remember(
+      address,
+      target.matters.map(([column, merge]) => (merge === 'pinned' && typeof row[column] === 'string' ? '' : (row[column] ?? null))),
+    )
   }
 
   const remove = (name: string, where: ModelRow): void => {
