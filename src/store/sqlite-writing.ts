@@ -34,7 +34,7 @@ export interface Writing<T extends { readonly type: string }> {
 }
 
 /** What was undone before anything was written: the log can go on, and its next append finds out whether it may. */
-export const isUndone = (error: unknown): boolean => isSqliteError(error) && /^SQLITE_(FULL|CORRUPT)/.test(error.code)
+const isUndone = (error: unknown): boolean => isSqliteError(error) && /^SQLITE_(FULL|CORRUPT)/.test(error.code)
 
 /** @param fence throws when another writer has taken over */
 export const createTransactions = (
