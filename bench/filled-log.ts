@@ -1,16 +1,19 @@
-/** Writes a history into a log on disk, in big transactions: what benches of reading begin with. */
-import { randomBytes } from 'node:crypto'
+/** Writes a history into a node's log on disk, in big transactions: what benches of reading begin with. */
+import { openNodeLog } from '../src/cli/node-log.ts'
 import { nodeCrypto } from '../src/crypto/node-crypto.ts'
 import type { Fact } from '../src/domain/facts.ts'
+import { nodeClock } from '../src/ports/node/clock.ts'
+import { nodeRandom } from '../src/ports/node/random.ts'
 import type { NewFact } from '../src/store/log.ts'
-import { openSqliteLog, type SqliteLog } from '../src/store/sqlite-log.ts'
+import type { SqliteLog } from '../src/store/sqlite-log.ts'
 
 const BATCH = 5_000
 
-export const openLog = (file: string): Promise<SqliteLog<Fact>> => {
-  const crypto = nodeCrypto()
-  return openSqliteLog<Fact>({ file, sha256: bytes => crypto.sha256(bytes), randomBytes, endOfTick: run => void setImmediate(run) })
-}
+/** As `socp serve` opens it, with the read models. */
+export const openLog = (file: string): Promise<SqliteLog<Fact>> =>
+  openNodeLog(file, { crypto: nodeCrypto(), random: nodeRandom(), clock: nodeClock() }, why => {
+    throw new Error(why)
+  })
 
 /** Appends all facts to the log at `file` and closes it. */
 export const filled = async (file: string, facts: Iterable<NewFact<Fact>>): Promise<void> => {

@@ -59,7 +59,8 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
 ])
 const OWN_CAPS: ReadonlySet<string> = new Set(['proof', 'ack', 'vouch', 'blocks', 'bound'])
 /** A system's code in somebody's sentence, as ECONNREFUSED: it tells a developer much and names nobody. */
-const SYSTEM_CODE = /\bE[A-Z]{3,20}\b/
+const SYSTEM_CODE =
+  /\b(?:ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|EADDRNOTAVAIL|EACCES)\b/
 
 /** Kind of stream → what the parts of its name are, between slashes. */
 const streams: Readonly<Record<string, readonly Kind[]>> = {

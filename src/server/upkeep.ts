@@ -9,6 +9,7 @@ import type { Address } from '../protocol/ids.ts'
 import type { Checkpoint, DurableLog, Sign } from '../store/durable-log.ts'
 import type { Log } from './events.ts'
 import { type Folded, foldFromBase, recordSetAside, type Recovered } from './recovery.ts'
+import { jsonInTurns } from './json-in-turns.ts'
 import { droppedBy, FOLD_VERSION, foldedState, type FoldedState, type NodeFold, restoreFold } from './replay.ts'
 
 /** An operator asked for what cannot be done now. The message is a sentence for them. */
@@ -39,7 +40,7 @@ export interface Upkeep {
   /** Facts since the last snapshot. */
   sinceSnapshot(): number
   /** Keeps the present state; undefined when the newest snapshot has it already. The same three also for within `alone`. */
-  snapshot(): Promise<{ readonly seq: number; readonly bytes: number } | undefined>
+  snapshot(): Promise<{ readonly seq: number; readonly characters: number } | undefined>
   /** Signs where the log stands; undefined when no fact came since the last time. */
   checkpoint(): Promise<Checkpoint | undefined>
   /** Drops all facts but the newest `keep`; what they made stays, as a signed base. Rejects with `UpkeepRefused` while streams are set aside. */
@@ -82,17 +83,18 @@ export const createUpkeep = (premises: Premises): Upkeep => {
     throw new UpkeepRefused('Facts come in faster than they are committed: try again when there is less to do.')
   }
 
-  const textOf = (state: FoldedState): string => JSON.stringify(state)
-  const present = (): string => textOf(foldedState(fold, { at: runtime.lastAt(), failing }))
+  /** A state shares with the live one only what is never changed, so it may be made text while the node goes on. */
+  const textOf = (state: FoldedState): Promise<string> => jsonInTurns(state, pause)
+  const present = (): FoldedState => foldedState(fold, { at: runtime.lastAt(), failing })
   const hashOf = (text: string): string => [...premises.sha256(utf8(text))].map(byte => byte.toString(16).padStart(2, '0')).join('')
 
   const refold = (): Promise<Folded> => foldFromBase(log, { pause })
 
   /** The state at a fact of the past. */
-  const stateAt = async (upTo: number): Promise<string> => {
+  const stateAt = async (upTo: number): Promise<FoldedState> => {
     const { fold: past, lastAt, failing: lost } = await foldFromBase(log, { upTo, pause })
     if (lost.length > 0) throw new UpkeepRefused(waitsFor(lost.map(({ stream }) => stream)))
-    return textOf(foldedState(past, { at: lastAt, failing: [] }))
+    return foldedState(past, { at: lastAt, failing: [] })
   }
 
   return {
@@ -111,20 +113,22 @@ export const createUpkeep = (premises: Premises): Upkeep => {
     async snapshot() {
       const { seq, state, recorded } = await still(seq => ({
         seq,
-        state: seq > kept ? present() : '',
+        state: seq > kept ? present() : undefined,
         recorded: runtime.recorded(),
       }))
-      if (seq <= kept) return undefined
-      await log.snapshots.save({ seq, foldVersion: FOLD_VERSION, state })
+      if (state === undefined) return undefined
+      const text = await textOf(state)
+      await log.snapshots.save({ seq, foldVersion: FOLD_VERSION, state: text })
       kept = seq
       tail = 0
       mark = recorded
-      return { seq, bytes: utf8(state).length }
+      return { seq, characters: text.length }
     },
     async checkpoint() {
-      const { seq, text } = await still(seq => ({ seq, text: seq > signedAt ? present() : '' }))
-      if (seq <= signedAt) return undefined
-      const checkpoint = await log.checkpoint({ seq, stateHash: hashOf(text), at: clock.now(), sign })
+      const { seq, state } = await still(seq => ({ seq, state: seq > signedAt ? present() : undefined }))
+      if (state === undefined) return undefined
+      const stateHash = hashOf(await textOf(state))
+      const checkpoint = await log.checkpoint({ seq, stateHash, at: clock.now(), sign })
       signedAt = seq
       return checkpoint
     },
@@ -133,7 +137,8 @@ export const createUpkeep = (premises: Premises): Upkeep => {
       const base = (await log.base())?.seq ?? 0
       const { upTo, state } = await still(seq => ({ upTo: seq - keep, state: keep === 0 ? present() : undefined }))
       if (upTo <= base) return { dropped: 0, base }
-      const { dropped } = await log.compact({ upTo, state: state ?? (await stateAt(upTo)), at: clock.now(), sign })
+      const text = await textOf(state ?? (await stateAt(upTo)))
+      const { dropped } = await log.compact({ upTo, state: text, at: clock.now(), sign })
       return { dropped, base: upTo }
     },
     rebuild: () => log.rebuild(),

@@ -2,6 +2,7 @@
 import type { Address } from '../protocol/ids.ts'
 import type { Clock } from '../ports/clock.ts'
 import { LogRefused, type EventLog, type NewFact } from './log.ts'
+import type { RowChange } from './projections.ts'
 
 /** A fact ready to be written; it was made text when it was appended, so that nothing changes it until the commit. */
 export interface WaitingRow {
@@ -9,6 +10,8 @@ export interface WaitingRow {
   readonly at: number
   readonly type: string
   readonly data: string
+  /** What it changes in the read models. */
+  readonly changes?: readonly RowChange[]
 }
 
 /** Writes all rows or none, the first as `firstSeq`, and calls `done` once: without an argument when they are safe. */
@@ -43,16 +46,21 @@ export interface AppendQueue {
   close(): Promise<void>
 }
 
-const toRow = ({ stream, at, fact }: NewFact): WaitingRow => {
+const toRow = ({ stream, at, fact }: NewFact, changesOf: ((fact: NewFact) => readonly RowChange[]) | undefined): WaitingRow => {
   if (!Number.isSafeInteger(at) || at < 0) throw new TypeError(`the time of a fact is in whole Unix milliseconds, not ${at} (${fact.type})`)
-  return { stream, at, type: fact.type, data: JSON.stringify(fact) }
+  const row = { stream, at, type: fact.type, data: JSON.stringify(fact) }
+  return changesOf ? { ...row, changes: changesOf({ stream, at, fact }) } : row
 }
 
-/** @param start where the backend stands: its epoch and the sequence of its last fact */
+/**
+ * @param start where the backend stands: its epoch and the sequence of its last fact
+ * @param changesOf what a fact changes in the read models, asked for when it is appended
+ */
 export const createAppendQueue = (
   start: { readonly epoch: number; readonly head: number },
   endOfTick: Clock['endOfTick'],
   commit: Commit,
+  changesOf?: (fact: NewFact) => readonly RowChange[],
 ): AppendQueue => {
   let head = start.head
   let waiting: Batch[] = []
@@ -155,7 +163,7 @@ export const createAppendQueue = (
           reject(refusal)
           return
         }
-        waiting.push({ rows: facts.map(toRow), resolve, reject })
+        waiting.push({ rows: facts.map(fact => toRow(fact, changesOf)), resolve, reject })
         schedule()
       })
     },

@@ -96,15 +96,18 @@ export const createCompact = <T extends { readonly type: string }>(
       'SELECT id, EXISTS (SELECT 1 FROM facts WHERE stream = streams.id) AS used FROM streams WHERE id > ? ORDER BY id LIMIT ?',
     )
     const drop = db.prepare<[number]>('DELETE FROM streams WHERE id = ?')
-    for (let after: number | undefined = 0; after !== undefined; await breathe()) {
+    const dropSome = (after: number): number | undefined => {
+      const found = page.all(after, CHUNK)
+      for (const { id, used } of found) if (used === 0) drop.run(id)
+      // their numbers are not to be used again from memory
+      insertion.reset()
+      return found.at(-1)?.id
+    }
+    let after: number | undefined = 0
+    while (after !== undefined) {
       const from: number = after
-      after = await transact(() => {
-        const found = page.all(from, CHUNK)
-        for (const { id, used } of found) if (used === 0) drop.run(id)
-        // their numbers are not to be used again from memory
-        insertion.reset()
-        return found.at(-1)?.id
-      })
+      after = await transact(() => dropSome(from))
+      await breathe()
     }
   }
 

@@ -1,8 +1,8 @@
 /** The event log in a SQLite file: one writer, one durable transaction for all facts of a tick, every row chained to the one before. */
 import type Database from 'better-sqlite3'
-import { createAppendQueue, type WaitingRow } from './append-queue.ts'
+import { createAppendQueue, type Commit, type WaitingRow } from './append-queue.ts'
 import type { DurableLog } from './durable-log.ts'
-import { LogRefused, LogUnusable, type RecordedFact } from './log.ts'
+import { LogRefused, LogUnusable } from './log.ts'
 import type { Projections } from './projections.ts'
 import { backUp } from './sqlite-backup.ts'
 import { readBase } from './sqlite-base.ts'
@@ -83,12 +83,11 @@ const writeTo = <T extends { readonly type: string }>(
     fence()
     insertion.insert(rows, firstSeq)
     if (models === undefined) return
-    for (const { stream, at, type, data } of rows)
-      if (models.knows(type)) models.take({ stream, at, fact: JSON.parse(data) as RecordedFact['fact'] })
+    for (const row of rows) if (row.changes) models.carryOut(row, row.changes)
     projected.run(firstSeq + rows.length - 1)
   })
 
-  const queue = createAppendQueue({ epoch, head: headOf(db) }, endOfTick, (rows, firstSeq, done) => {
+  const commit: Commit = (rows, firstSeq, done) => {
     try {
       transaction.immediate(rows, firstSeq)
     } catch (error) {
@@ -96,9 +95,11 @@ const writeTo = <T extends { readonly type: string }>(
       return
     }
     done()
-  })
+  }
 
-  const transactions = createTransactions({ db, file, queue, insertion }, fence, endOfTick)
+  const queue = createAppendQueue({ epoch, head: headOf(db) }, endOfTick, commit, models?.changesOf)
+
+  const transactions = createTransactions({ db, file, queue, insertion, models }, fence, endOfTick)
   const writing: Writing<T> = { db, file, sha256, schemas, reader, queue, insertion, models, ...transactions }
   const soon = <R>(run: () => R): Promise<R> =>
     new Promise(resolve => {

@@ -2,8 +2,11 @@
 import Database from 'better-sqlite3'
 import type { ModelRow, Models } from './durable-log.ts'
 import type { RecordedFact } from './log.ts'
-import type { ModelTable, Projections, RowChange } from './projections.ts'
+import type { Merge, ModelTable, Projections, RowChange } from './projections.ts'
 import { isSqliteError } from './sqlite-errors.ts'
+
+/** Rows that were put last are remembered in two generations of this size: presence repeats itself. */
+const GENERATION = 10_000
 
 type Value = string | number | null
 type Projected = Pick<RecordedFact, 'stream' | 'at' | 'fact'>
@@ -13,23 +16,35 @@ export interface ModelTables {
   create(): void
   /** Rows as they are, beside what stands there. */
   load(models: Models): void
-  /** Does a fact say anything to them. */
-  knows(type: string): boolean
-  take(recorded: Projected): void
+  /** What a fact changes; empty, and told, when its projection cannot take it. */
+  changesOf(recorded: Projected): readonly RowChange[]
+  /** Carries out what `changesOf` a fact of this stream and type said; a row that cannot be written is told and left out. */
+  carryOut(fact: { readonly stream: string; readonly type: string }, changes: readonly RowChange[]): void
+  /** Changes that come from no fact. */
   apply(changes: readonly RowChange[]): void
+  take(recorded: Projected): void
+  /** Forgets what is remembered of the rows; comes after a transaction that was undone. */
+  reset(): void
   dump(): Models
   counts(): Readonly<Record<string, number>>
 }
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-const merges: Readonly<Record<ModelTable['columns'][string]['merge'], (column: string) => string>> = {
+const merges: Readonly<Record<Merge, (column: string) => string>> = {
   replace: column => `excluded.${column}`,
   keep: column => `coalesce(excluded.${column}, old.${column})`,
   first: column => `old.${column}`,
   pinned: column => `coalesce(old.${column}, excluded.${column})`,
   count: column => `old.${column} + 1`,
 }
+
+/** Of the row that was put last: the values that can change something, and of one that is pinned only that there is one. */
+type Remembered = readonly Value[]
+
+/** Whether a value changes nothing after the one that was put before it. */
+const isNoNews = (merge: Merge, value: Value, before: Value): boolean =>
+  value === before || (merge === 'keep' && value === null) || (merge === 'pinned' && (value === null || before !== null))
 
 const putStatement = (name: string, { columns, key }: ModelTable): string => {
   const entries = Object.entries(columns).map(([column, { merge }]) => ({ column: quoted(column), merge, key: key.includes(column) }))
@@ -72,20 +87,50 @@ export const createModelTables = <T extends { readonly type: string }>(
       name,
       {
         sql: putStatement(name, table),
+        key: table.key,
         given: Object.entries(table.columns).flatMap(([column, { merge }]) => (merge === 'count' ? [] : [column])),
+        matters: Object.entries(table.columns).flatMap(([column, { merge }]) =>
+          merge === 'count' || merge === 'first' ? [] : [[column, merge] as const],
+        ),
       },
     ]),
   )
+  let recent = new Map<string, Remembered>()
+  let older = recent
+
+  const reset = (): void => {
+    recent = new Map()
+    older = recent
+  }
+
+  const remember = (address: string, row: Remembered): void => {
+    recent.set(address, row)
+    if (recent.size < GENERATION) return
+    older = recent
+    recent = new Map()
+  }
 
   const put = (name: string, row: ModelRow): void => {
     const target = puts.get(name)
     if (!target) throw new TypeError(`there is no read model ${name}`)
+    const address = target.key.reduce((text, column) => `${text}\0${row[column] ?? ''}`, name)
+    const known = recent.get(address)
+    const before = known ?? older.get(address)
+    if (before && target.matters.every(([column, merge], index) => isNoNews(merge, row[column] ?? null, before[index] ?? null))) {
+      if (!known) remember(address, before)
+      return
+    }
     prepared(target.sql).run(...target.given.map(column => row[column] ?? null))
+    remember(
+      address,
+      target.matters.map(([column, merge]) => (merge === 'pinned' && typeof row[column] === 'string' ? '' : (row[column] ?? null))),
+    )
   }
 
   const remove = (name: string, where: ModelRow): void => {
     const columns = Object.keys(where)
     if (columns.length === 0) throw new TypeError(`removing everything from ${name} is not asked for by a fact`)
+    reset()
     prepared(`DELETE FROM ${quoted(name)} WHERE ${columns.map(column => `${quoted(column)} IS ?`).join(' AND ')}`).run(
       ...Object.values(where),
     )
@@ -108,9 +153,37 @@ export const createModelTables = <T extends { readonly type: string }>(
     }
   }
 
+  const tolerate = ({ stream, type }: { readonly stream: string; readonly type: string }, run: () => void): void => {
+    try {
+      run()
+    } catch (error) {
+      if (isSqliteError(error)) throw error
+      troubled(`${type} of ${stream} does not fit the read models: ${String(error)}`)
+    }
+  }
+
+  const changesOf = (recorded: Projected): readonly RowChange[] => {
+    const { type } = recorded.fact
+    const projection = projections.get(type)
+    let changes: readonly RowChange[] = []
+    if (projection) {
+      tolerate({ stream: recorded.stream, type }, () => {
+        changes = projection(recorded)
+      })
+    }
+    return changes
+  }
+
+  const carryOut: ModelTables['carryOut'] = (fact, changes) => {
+    tolerate(fact, () => {
+      apply(changes)
+    })
+  }
+
   return {
     create() {
       statements.clear()
+      reset()
       dropTables(db, Object.keys(tables))
       for (const [name, { columns, key }] of Object.entries(tables)) {
         const list = Object.entries(columns).map(([column, { type }]) => `${quoted(column)} ${type}`)
@@ -119,20 +192,18 @@ export const createModelTables = <T extends { readonly type: string }>(
       load(initial)
     },
     load(models) {
+      reset()
       // a base has the initial rows too, as they were by then
       for (const name of Object.keys(models)) if (puts.has(name)) prepared(`DELETE FROM ${quoted(name)}`).run()
       load(models)
     },
-    knows: type => projections.has(type),
-    take(recorded) {
-      try {
-        apply(projections.get(recorded.fact.type)?.(recorded) ?? [])
-      } catch (error) {
-        if (isSqliteError(error)) throw error
-        troubled(`${recorded.fact.type} of ${recorded.stream} does not fit the read models: ${String(error)}`)
-      }
-    },
+    changesOf,
+    carryOut,
     apply,
+    take(recorded) {
+      carryOut({ stream: recorded.stream, type: recorded.fact.type }, changesOf(recorded))
+    },
+    reset,
     dump: () =>
       Object.fromEntries(
         Object.entries(tables).map(([name, { columns, key }]) => [

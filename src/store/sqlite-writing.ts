@@ -34,11 +34,11 @@ export interface Writing<T extends { readonly type: string }> {
 }
 
 /** What was undone before anything was written: the log can go on, and its next append finds out whether it may. */
-export const isUndone = (error: unknown): boolean => isSqliteError(error) && /^SQLITE_(FULL|CORRUPT)/.test(error.code)
+const isUndone = (error: unknown): boolean => isSqliteError(error) && /^SQLITE_(FULL|CORRUPT)/.test(error.code)
 
 /** @param fence throws when another writer has taken over */
 export const createTransactions = (
-  { db, file, queue, insertion }: Pick<Writing<never>, 'db' | 'file' | 'queue' | 'insertion'>,
+  { db, file, queue, insertion, models }: Pick<Writing<never>, 'db' | 'file' | 'queue' | 'insertion' | 'models'>,
   fence: () => void,
   endOfTick: (run: () => void) => void,
 ): Pick<Writing<never>, 'transact' | 'transactFacts' | 'outside' | 'alone' | 'breathe'> => {
@@ -64,6 +64,7 @@ export const createTransactions = (
     } catch (error) {
       // rows that are undone must not be chained to
       insertion.reset()
+      models?.reset()
       throw error
     }
   }
@@ -77,6 +78,9 @@ export const createTransactions = (
       last = mine.catch(() => {})
       return mine
     },
-    breathe: () => new Promise(resolve => void endOfTick(resolve)),
+    breathe: () =>
+      new Promise(resolve => {
+        endOfTick(resolve)
+      }),
   }
 }

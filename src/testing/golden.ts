@@ -4,7 +4,7 @@ import type { Fact } from '../domain/facts.ts'
 import { snapshotOfNode } from '../domain/node-snapshot.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
 import { utf8 } from '../protocol/encoding.ts'
-import { createNodeFold } from '../server/replay.ts'
+import { createNodeFold, type FoldedState, restoreFold } from '../server/replay.ts'
 import type { NewFact } from '../store/log.ts'
 import { differences } from './differences.ts'
 
@@ -41,9 +41,15 @@ const goldenFrom = (facts: number, state: unknown): Golden => {
   return { facts, hash, state: JSON.parse(text) as State }
 }
 
-/** Folds facts with today's code. Rejects when one cannot be folded. */
-export const goldenOf = async (facts: FactsToFold): Promise<Golden> => {
-  const { host, state } = createNodeFold()
+/**
+ * Folds facts with today's code. Rejects when one cannot be folded.
+ * @param after the state that the facts come after, as a compacted log keeps it; a node that has not lived yet when left out
+ */
+export const goldenOf = async (facts: FactsToFold, after?: unknown): Promise<Golden> => {
+  const fold = createNodeFold()
+  // it was written from a fold; anything else does not restore
+  if (after !== undefined) restoreFold(fold, after as FoldedState)
+  const { host, state } = fold
   let count = 0
   for await (const fact of facts) {
     host.apply(fact)
@@ -55,10 +61,10 @@ export const goldenOf = async (facts: FactsToFold): Promise<Golden> => {
 
 /**
  * Folds facts with today's code and compares the state with the one that was recorded. Parts of a node that there were not when it
- * was recorded (keys of `node`) are not compared: what there was has to be as it was.
+ * was recorded (keys of `node`) are not compared: what there was has to be as it was. `after` is as for `goldenOf`.
  */
-export const compareWithGolden = async (facts: FactsToFold, golden: Golden): Promise<Comparison> => {
-  const today = await goldenOf(facts)
+export const compareWithGolden = async (facts: FactsToFold, golden: Golden, after?: unknown): Promise<Comparison> => {
+  const today = await goldenOf(facts, after)
   const node = Object.fromEntries(Object.entries(today.state.node).filter(([part]) => Object.hasOwn(golden.state.node, part)))
   const now = goldenFrom(today.facts, { node, machines: today.state.machines })
   const places = differences({ facts: golden.facts, ...golden.state }, { facts: now.facts, ...now.state })

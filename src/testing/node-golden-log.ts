@@ -14,9 +14,14 @@ import { openSqliteLog } from '../store/sqlite-log.ts'
 import { createSchemas, type StoredFact } from '../store/upcasters.ts'
 import { type Golden, goldenOf } from './golden.ts'
 
-export interface GoldenLog {
+export interface GoldenFacts {
   /** Brought to today's schema. */
   readonly facts: readonly RecordedFact<Fact>[]
+  /** What they come after; undefined unless the log was compacted. */
+  readonly after: unknown
+}
+
+export interface GoldenLog extends GoldenFacts {
   readonly golden: Golden
 }
 
@@ -45,7 +50,7 @@ const readRows = (text: string): readonly RecordedFact<Fact>[] => {
 }
 
 /** Reads a copy: opening a log brings it up to date, and the golden one has to stay as that version wrote it. */
-const readDatabase = async (file: string): Promise<readonly RecordedFact<Fact>[]> => {
+const readDatabase = async (file: string): Promise<GoldenFacts> => {
   const folder = await mkdtemp(join(tmpdir(), 'socp-golden-'))
   try {
     const copy = join(folder, 'log.db')
@@ -63,7 +68,8 @@ const readDatabase = async (file: string): Promise<readonly RecordedFact<Fact>[]
       upcasters: nodeUpcasters,
     })
     try {
-      return await Array.fromAsync(log.read(1))
+      const base = await log.base()
+      return { facts: await Array.fromAsync(log.read((base?.seq ?? 0) + 1)), after: base && (JSON.parse(base.state) as unknown) }
     } finally {
       await log.close()
     }
@@ -73,14 +79,15 @@ const readDatabase = async (file: string): Promise<readonly RecordedFact<Fact>[]
 }
 
 /** The facts of a golden log. Rejects when the folder holds none, or one that a newer version wrote. */
-export const readGoldenFacts = async (folder: string): Promise<readonly RecordedFact<Fact>[]> => {
+export const readGoldenFacts = async (folder: string): Promise<GoldenFacts> => {
   const database = join(folder, 'log.db')
-  return existsSync(database) ? readDatabase(database) : readRows(await readFile(join(folder, 'log.jsonl'), 'utf8'))
+  if (existsSync(database)) return readDatabase(database)
+  return { facts: readRows(await readFile(join(folder, 'log.jsonl'), 'utf8')), after: undefined }
 }
 
 /** Reads a golden log and the state that was recorded with it. Rejects as `readGoldenFacts`. */
 export const readGoldenLog = async (folder: string): Promise<GoldenLog> => ({
-  facts: await readGoldenFacts(folder),
+  ...(await readGoldenFacts(folder)),
   golden: JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')) as Golden,
 })
 

@@ -62,7 +62,7 @@ t.test('a running server takes commands on a socket that only its owner may open
   t.match(await json('log', 'rebuild', '--data', data), { users: 1 }, 'the socket was taken over')
   await again.stop()
   t.notOk(existsSync(join(data, 'control.sock')))
-  ann.socket.close()
+  await ann.socket.close()
 })
 
 t.test('without a server the same commands work on the stopped log, and the next start goes on from there', async t => {
@@ -85,7 +85,7 @@ t.test('without a server the same commands work on the stopped log, and the next
 })
 
 for (const running of [true, false])
-  t.test(`a purge leaves neither name nor id in any file, ${running ? 'while the server runs' : 'after it stopped'}`, async t => {
+  void t.test(`a purge leaves neither name nor id in any file, ${running ? 'while the server runs' : 'after it stopped'}`, async t => {
     const data = place()
     const server = await rig.serve({ data })
     const ann = await attach(server.url, annKey, 'Rumpelstiltskin')

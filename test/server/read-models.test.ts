@@ -226,7 +226,7 @@ t.test('whoever was erased is in no table, nor after they were made anew', async
   const models = await log.models()
   t.match(models, { users: [{ user_id: 'b' }], group_members: [{ member_id: 'b' }] })
   t.equal(models['users']?.length, 1)
-  t.same((await log.base())?.models['users']?.length, 1)
+  t.equal((await log.base())?.models['users']?.length, 1)
   await log.rebuild()
   t.same(await log.models(), models)
   await log.close()
@@ -242,7 +242,7 @@ t.test('a fact that does not fit is told, and changes no row; a log of version 1
     { user_id: '00000000-0000-4000-8000-000000000002', meta: meta('Ben'), version: 1 },
   ])
   const models = await log.models()
-  await append(log, { stream: 'user:x' as Address, at: 9, fact: { type: 'user.advertised', user: 'x' } as unknown as Fact })
+  await append(log, { stream: 'user:x', at: 9, fact: { type: 'user.advertised', user: 'x' } as unknown as Fact })
   t.match(told, [/user\.advertised of user:x does not fit the read models/])
   t.same(await log.models(), models)
   await log.rebuild()

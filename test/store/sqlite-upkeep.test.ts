@@ -276,14 +276,16 @@ t.test('a backup taken while facts come in is a whole log of one moment', async 
   const log = await open(file)
   await append(log, ...Array.from({ length: 8_000 }, (_, index) => advertised(`u${index % 100}`, index)))
   const copy = join(directory, 'backup.db')
-  let done = false
-  const copying = log.backup(copy).then(() => (done = true))
+  const copying = { done: false }
+  const copied = log.backup(copy).then(() => {
+    copying.done = true
+  })
   let appended = 0
-  while (!done) {
+  while (!copying.done) {
     await append(log, advertised('late'))
     appended += 1
   }
-  await copying
+  await copied
   t.ok(appended > 0)
   t.match(await verify(copy).then(({ verdict }) => verdict), { ok: true })
   t.ok((await verify(copy)).verdict.seq >= 8_000)

@@ -1,17 +1,19 @@
 /** What becomes of an old log when facts change their shape: upcast where it is read, and nowhere written again. */
 import { copyFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
 import type { Fact } from '../../src/domain/facts.ts'
 import { nodeRandom } from '../../src/ports/node/random.ts'
+import { foldFromBase } from '../../src/server/recovery.ts'
+import { foldedState } from '../../src/server/replay.ts'
 import { nodeUpcasters } from '../../src/server/upcasters.ts'
 import type { NewFact } from '../../src/store/log.ts'
 import { openSqliteLog } from '../../src/store/sqlite-log.ts'
 import { openLogReader } from '../../src/store/sqlite-reader.ts'
 import type { StoredFact, Upcasters } from '../../src/store/upcasters.ts'
-import { goldenOf } from '../../src/testing/golden.ts'
-import { readGoldenFacts } from '../../src/testing/node-golden-log.ts'
+import { compareWithGolden, goldenOf } from '../../src/testing/golden.ts'
+import { readGoldenFacts, readGoldenLog } from '../../src/testing/node-golden-log.ts'
 
 const released = join(import.meta.dirname, '../golden-logs/0.1.0')
 const { sha256 } = nodeCrypto()
@@ -50,7 +52,7 @@ t.test('old facts come in the new shape from the log and from a reader, and new 
   const fromLog = await Array.fromAsync(log.read(1))
   await log.close()
 
-  const old = await readGoldenFacts(released)
+  const { facts: old } = await readGoldenFacts(released)
   t.equal(fromLog.length, head + 1)
   for (const { seq, fact } of fromLog.slice(0, -1)) {
     const before = old[seq - 1]?.fact
@@ -97,5 +99,33 @@ t.test('a step that changes nothing that counts leads to the same state', async 
   const log = await open(file, { 'link.failed': [fact => ({ ...fact, attempts: 1 })] })
   const { hash } = await goldenOf(log.read(1))
   await log.close()
-  t.equal(hash, (await goldenOf(await readGoldenFacts(released))).hash)
+  t.equal(hash, (await goldenOf((await readGoldenFacts(released)).facts)).hash)
+})
+
+t.test('an old log that today’s program compacts leads to the same state from its base', async t => {
+  const file = copyOf(t)
+  const log = await open(file, nodeUpcasters)
+  const head = await log.head()
+  const half = Math.floor(head / 2)
+  const { fold, lastAt } = await foldFromBase(log, { upTo: half })
+  const state = JSON.stringify(foldedState(fold, { at: lastAt, failing: [] }))
+  await log.compact({ upTo: half, state, at: lastAt, sign: () => Promise.resolve('c2ln') })
+  await log.close()
+  const folder = dirname(file)
+  copyFileSync(join(released, 'state.json'), join(folder, 'state.json'))
+  const { facts, after, golden } = await readGoldenLog(folder)
+  t.equal(facts.length, head - half)
+  t.equal(facts[0]?.seq, half + 1)
+  const { differences } = await compareWithGolden(facts, golden, after)
+  t.same(differences, [`facts: recorded ${head}, now ${head - half}`], 'but for how many facts there are')
+})
+
+t.test('an old base comes in the new shape too', async t => {
+  const file = copyOf(t)
+  const log = await open(file, nodeUpcasters)
+  await log.compact({ upTo: 5, state: '{"node":1}', at: 1_760_000_000_000, sign: () => Promise.resolve('c2ln') })
+  await log.close()
+  const newer = await open(file, { ...nodeUpcasters, base: [state => ({ ...state, machines: {} })] })
+  t.same(JSON.parse((await newer.base())?.state ?? ''), { node: 1, machines: {} })
+  await newer.close()
 })
