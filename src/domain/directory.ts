@@ -141,8 +141,9 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
     case 'session.attached': {
       draft.lastSeq = laterSeq(draft.lastSeq, fact.seq)
       pin(draft, fact.user, fact.pubkey, fact.encPubkey, fact.proven)
-      if (draft.self !== undefined) claim(draft, fact.user, { server: draft.self, seq: fact.seq, meta: fact.meta, caps: fact.caps })
-      setLocal(draft, fact.user, 'attached')
+      if (draft.self !== undefined)
+        claim(draft, fact.user, { server: draft.self, seq: fact.seq, meta: fact.meta, caps: fact.caps }, 'attached')
+      else setLocal(draft, fact.user, 'attached')
       return
     }
     case 'session.detached':
@@ -150,8 +151,9 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
       return
     case 'session.ended':
       draft.lastSeq = laterSeq(draft.lastSeq, fact.seq)
-      setLocal(draft, fact.user, undefined)
+      // nearly always the user is gone with the claim
       if (draft.self !== undefined) unclaim(draft, fact.user, draft.self)
+      setLocal(draft, fact.user, undefined)
       return
     case 'user.advertised':
       remember(originOf(draft, fact.server), fact.user, fact.seq, fact.digest)
@@ -222,11 +224,13 @@ const pin = (draft: DirectoryDraft, user: UserId, pubkey: PublicKeyText, encPubk
     draft.pins.set(user, { pubkey: known.pubkey, encPubkey: encPubkey ?? known.encPubkey, proven: proven || known.proven })
 }
 
-const claim = (draft: DirectoryDraft, user: UserId, added: Claim): void => {
+/** With a claim of our own the user is `attached`; another's leaves that as it is. */
+const claim = (draft: DirectoryDraft, user: UserId, added: Claim, attached?: 'attached'): void => {
   const entry = draft.users.get(user)
+  if (attached !== undefined) draft.attached.add(user)
   if (entry === undefined) {
     count(draft, added.server, 1)
-    draft.users.set(user, { id: user, claims: [added], local: undefined })
+    draft.users.set(user, { id: user, claims: [added], local: attached })
     return
   }
   const again = entry.claims.some(({ server }) => server === added.server)
@@ -234,7 +238,7 @@ const claim = (draft: DirectoryDraft, user: UserId, added: Claim): void => {
   draft.users.set(user, {
     id: user,
     claims: again ? entry.claims.map(held => (held.server === added.server ? added : held)) : [...entry.claims, added],
-    local: entry.local,
+    local: attached ?? entry.local,
   })
 }
 
