@@ -40,6 +40,11 @@ export interface HistoryOptions {
   readonly files: number
   readonly seed?: number
   readonly profile?: Profile
+  /** Begins with every server pinned and every remote user online, before the `facts`. */
+  readonly populated?: boolean
+  readonly self?: ServerId
+  /** Of the other servers, in turns: a node that runs reads them. */
+  readonly serverKeys?: readonly PublicKeyText[]
 }
 
 /** A thing with a stream of its own: a user, a link, a file. */
@@ -65,7 +70,7 @@ export const history = function* (options: HistoryOptions): Generator<NewFact<Fa
   const keys = Array.from({ length: 256 }, () => Buffer.from(bytes(550)).toString('base64url').slice(0, -3))
   const pubkeyOf = (n: number): PublicKeyText => `${keys[n % keys.length] ?? ''}${String(n).padStart(3, '0')}` as PublicKeyText
   const caps = ['ack', 'blocks', 'bound', 'proof']
-  const self = uuid(4, 0) as ServerId
+  const { self = uuid(4, 0) as ServerId, serverKeys } = options
   let epoch = 0
   let counter = 0
   let at = 1_758_000_000_000
@@ -102,7 +107,8 @@ export const history = function* (options: HistoryOptions): Generator<NewFact<Fa
     'node.stopped': () => ({ stream: 'node', fact: { type: 'node.stopped', why: 'SIGTERM' } }),
     'server.pinned': ({ id }) => {
       const server = uuid(3, id) as ServerId
-      const fact: Fact = { type: 'server.pinned', server, pubkey: pubkeyOf(id), host: '127.0.0.1', port: 9_000, vouchedBy: 'operator' }
+      const pubkey = serverKeys?.[id % serverKeys.length] ?? pubkeyOf(id)
+      const fact: Fact = { type: 'server.pinned', server, pubkey, host: '127.0.0.1', port: 9_000, vouchedBy: 'operator' }
       return { stream: `server:${server}`, fact }
     },
     'server.moved': ({ id }) => {
@@ -202,5 +208,16 @@ export const history = function* (options: HistoryOptions): Generator<NewFact<Fa
     return { ...made, at }
   }
 
-  for (let n = 0; n < facts; n += 1) yield step(n === 0 ? 'node' : draw(kinds))
+  yield step('node')
+  if (options.populated === true)
+    for (const [kind, type] of [
+      ['server', 'server.pinned'],
+      ['user', 'user.advertised'],
+    ] as const)
+      for (const subject of subjects[kind] ?? []) {
+        subject.type = type
+        const made = make[type]?.(subject)
+        if (made) yield { ...made, at }
+      }
+  for (let n = 1; n < facts; n += 1) yield step(draw(kinds))
 }

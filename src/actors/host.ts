@@ -76,7 +76,8 @@ interface Stepped {
   readonly effects: readonly NamedEffect[]
 }
 
-const noSteps: readonly Stepped[] = Object.freeze([])
+const noSteps: readonly Stepped[] = []
+const noEffects: readonly NamedEffect[] = []
 
 /** Compares instead of cutting the address in two: this is asked for every fact. */
 const isOf = (kind: string, address: Address): boolean =>
@@ -143,9 +144,10 @@ export const createHost = <F extends { readonly type: string }>(options: HostOpt
         throw new FoldBroken(`the fold broke on ${recorded.fact.type} of ${recorded.stream}`, { cause })
       }
       for (const stepped of steps) keep(stepped)
-      for (const { address, before, after, effects } of inspect ? steps : noSteps)
-        inspect?.({ address, fact: recorded.fact, at: recorded.at, from: before && viewOf(before).state, to: viewOf(after).state, effects })
-      return steps.length === 1 ? (steps[0]?.effects ?? []) : steps.flatMap(({ effects }) => effects)
+      if (inspect)
+        for (const { address, before, after, effects } of steps)
+          inspect({ address, fact: recorded.fact, at: recorded.at, from: before && viewOf(before).state, to: viewOf(after).state, effects })
+      return steps.length > 1 ? steps.flatMap(({ effects }) => effects) : (steps[0]?.effects ?? noEffects)
     },
     machine: address => {
       const state = states.get(address)

@@ -71,7 +71,10 @@ const createPause = (): { readonly ended: () => boolean; wait(ms: number): Promi
           resolve()
         }
       }),
-    release: () => void process.off('SIGINT', end).off('SIGTERM', end),
+    release: () => {
+      process.off('SIGINT', end)
+      process.off('SIGTERM', end)
+    },
   }
 }
 
@@ -84,14 +87,15 @@ const tail = ({ data, lines, follow, json, ...chosen }: TailOptions): Promise<vo
     if (follow !== true) return
     const pause = createPause()
     try {
-      for (; !pause.ended(); await pause.wait(POLL_MS)) {
+      while (!pause.ended()) {
         const now = reader.head()
-        if (now === head) continue
-        for await (const recorded of facts(reader, head + 1, now, chosen)) {
-          if (pause.ended()) return
-          await print(recorded)
-        }
+        if (now > head)
+          for await (const recorded of facts(reader, head + 1, now, chosen)) {
+            if (pause.ended()) return
+            await print(recorded)
+          }
         head = now
+        await pause.wait(POLL_MS)
       }
     } finally {
       pause.release()

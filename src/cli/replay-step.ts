@@ -53,10 +53,15 @@ const shortcuts: Readonly<Record<string, string>> = {
 const HELP =
   'n next · p back · f first · l last · a number goes to that fact · s the state here · q quit; at a terminal also the arrow keys'
 
-const standLines = ({ walk }: Stand): readonly string[] => {
-  const { step, traveller } = walk
-  if (step === undefined)
-    return [styled('bold', traveller.at === 0 ? 'before the first fact' : `after fact ${traveller.seq}, of which nothing is left`)]
+/** What to say where there is no fact to show. */
+const emptyLine = ({ walk: { traveller }, past }: Stand): string => {
+  if (traveller.seq === past.base?.seq) return `after fact ${traveller.seq}, up to which all facts were compacted`
+  return traveller.seq === 0 ? 'before the first fact' : `after fact ${traveller.seq}, which was erased`
+}
+
+const standLines = (stand: Stand): readonly string[] => {
+  const { step } = stand.walk
+  if (step === undefined) return [styled('bold', emptyLine(stand))]
   return [humanLine(step.recorded, terminalWidth()), ...step.changes.flatMap(change => changeLines(change)), ...effectLines(step.effects)]
 }
 

@@ -18,7 +18,7 @@ import { ensuredDirectory, filesIn, serverDirectory } from './data-directory.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { createLogger } from './logger.ts'
-import { openNodeLog } from './node-log.ts'
+import { openNodeLog, refuseLostLog } from './node-log.ts'
 import { portNumber, withExamples } from './options.ts'
 import { readPassphrase } from './passphrase.ts'
 import { jsonLine, printLine, READER_GONE, shown, styled } from './output.ts'
@@ -72,10 +72,11 @@ const serve = async (options: ServeOptions): Promise<void> => {
   const passphrase = await readPassphrase(options.passphraseFile)
   const identity = await loadOrCreateIdentity(data, { crypto, random, passphrase })
   const write = createLogger(config.log_level, { events: options.json !== true })
+  const introducerFile = join(data, 'introducer.yaml')
+  refuseLostLog(filesIn(data).log, introducerFile)
   const log = await openNodeLog(filesIn(data).log, { crypto, random, clock }, why => {
     write('warn', why)
   })
-  const introducerFile = join(data, 'introducer.yaml')
   const tell = (event: NodeEvent): void => {
     if (event.event === 'ready') {
       const { advertised, pubkey } = event

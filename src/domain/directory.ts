@@ -149,8 +149,9 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
       draft.lastSeq = laterSeq(draft.lastSeq, fact.seq)
       draft.departed.delete(fact.user)
       pinOwn(draft, fact)
-      if (draft.self !== undefined) claim(draft, fact.user, { server: draft.self, seq: fact.seq, meta: fact.meta, caps: fact.caps })
-      setLocal(draft, fact.user, 'attached')
+      if (draft.self !== undefined)
+        claim(draft, fact.user, { server: draft.self, seq: fact.seq, meta: fact.meta, caps: fact.caps }, 'attached')
+      else setLocal(draft, fact.user, 'attached')
       return
     }
     case 'session.detached':
@@ -161,8 +162,9 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
       draft.departed.delete(fact.user)
       draft.departed.set(fact.user, fact.seq)
       if (draft.departed.size > MAX_DEPARTED) draft.departed.delete(draft.departed.keys().next().value as UserId)
-      setLocal(draft, fact.user, undefined)
+      // nearly always the user is gone with the claim
       if (draft.self !== undefined) unclaim(draft, fact.user, draft.self)
+      setLocal(draft, fact.user, undefined)
       return
     case 'user.advertised':
       remember(originOf(draft, fact.server), fact.user, fact.seq, fact.digest)
@@ -238,6 +240,8 @@ const otherKey = (
 /** Pins whoever attaches; only they themselves, by proving their key, may change the key that is encrypted to. */
 const pinOwn = (draft: DirectoryDraft, fact: Extract<SessionFact, { readonly type: 'session.attached' }>): void => {
   const known = draft.pins.get(fact.user)
+  // nearly always there is nothing new
+  if (known !== undefined && (!fact.proven || (known.proven && known.encPubkey === fact.encPubkey))) return
   draft.pins.set(fact.user, {
     pubkey: known?.pubkey ?? fact.pubkey,
     encPubkey: known === undefined || fact.proven ? fact.encPubkey : known.encPubkey,
@@ -245,11 +249,13 @@ const pinOwn = (draft: DirectoryDraft, fact: Extract<SessionFact, { readonly typ
   })
 }
 
-const claim = (draft: DirectoryDraft, user: UserId, added: Claim): void => {
+/** With a claim of our own the user is `attached`; another's leaves that as it is. */
+const claim = (draft: DirectoryDraft, user: UserId, added: Claim, attached?: 'attached'): void => {
   const entry = draft.users.get(user)
+  if (attached !== undefined) draft.attached.add(user)
   if (entry === undefined) {
     count(draft, added.server, 1)
-    draft.users.set(user, { id: user, claims: [added], local: undefined })
+    draft.users.set(user, { id: user, claims: [added], local: attached })
     return
   }
   const again = entry.claims.some(({ server }) => server === added.server)
@@ -257,7 +263,7 @@ const claim = (draft: DirectoryDraft, user: UserId, added: Claim): void => {
   draft.users.set(user, {
     id: user,
     claims: again ? entry.claims.map(held => (held.server === added.server ? added : held)) : [...entry.claims, added],
-    local: entry.local,
+    local: attached ?? entry.local,
   })
 }
 

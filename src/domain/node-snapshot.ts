@@ -74,11 +74,13 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   directory.usersOf = countByServer(snapshot.users)
 }
 
-/** JSON drops keys that are undefined; the live state has them. */
-const withUndefined = (user: DirectoryUser): DirectoryUser => ({
-  id: user.id,
-  claims: user.claims.map(({ server, seq, meta, caps }) => ({ server, seq, meta, caps })),
-  local: user.local,
+/** JSON drops keys that are undefined; the live state has them. Nothing that is complete is made again: there are many. */
+const withUndefined = ({ id, claims, local }: DirectoryUser): DirectoryUser => ({
+  id,
+  claims: claims.every(claim => claim.seq !== undefined)
+    ? claims
+    : claims.map(({ server, seq, meta, caps }) => ({ server, seq, meta, caps })),
+  local,
 })
 
 const countByServer = (users: readonly DirectoryUser[]): Map<ServerId, number> => {

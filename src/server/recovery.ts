@@ -76,6 +76,7 @@ export const recoverNode = async ({
   const durable = asDurable(log)
   const beginning = (durable && (await beginAtSnapshot(durable, fold, write))) ?? (await beginAtBase(durable, fold))
   const { seq, state } = beginning
+  await durable?.check(seq + 1)
   const replayed = await runtime.recover({
     from: seq + 1,
     lastAt: state?.at ?? 0,

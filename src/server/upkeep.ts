@@ -88,7 +88,10 @@ export const createUpkeep = (premises: Premises): Upkeep => {
   const present = (): FoldedState => foldedState(fold, { at: runtime.lastAt(), failing })
   const hashOf = (text: string): string => [...premises.sha256(utf8(text))].map(byte => byte.toString(16).padStart(2, '0')).join('')
 
-  const refold = (): Promise<Folded> => foldFromBase(log, { pause })
+  const refold = async (): Promise<Folded> => {
+    await log.check(1)
+    return foldFromBase(log, { pause })
+  }
 
   /** The state at a fact of the past. */
   const stateAt = async (upTo: number): Promise<FoldedState> => {

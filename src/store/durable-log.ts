@@ -82,6 +82,11 @@ export interface Erased {
 /** One maintenance at a time: a second call waits for the first. All but `base` and `newest` reject as `append` does. */
 export interface DurableLog<T extends { readonly type: string } = { readonly type: string }> extends EventLog<T> {
   readonly snapshots: SnapshotStore
+  /**
+   * Checks the facts from `from` on against the chain, before they are folded into what is kept or served. Rejects with `LogUnusable`,
+   * naming the first that is damaged.
+   */
+  check(from: number): Promise<void>
   /** Read with `read(base.seq + 1)`; a `read` from earlier begins there too. Rejects with `LogUnusable` when it is damaged. */
   base(): Promise<Base | undefined>
   /** Signs and keeps the state at `seq`, once the fact `seq` is committed. */

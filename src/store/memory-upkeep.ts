@@ -86,6 +86,7 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
         })
       },
     },
+    check: () => Promise.resolve(),
     base: () => Promise.resolve(disk.base),
     async checkpoint({ seq, stateHash, at, sign }) {
       await queue.reached(seq)

@@ -6,6 +6,7 @@ import type { Projections } from './projections.ts'
 import { BASE_STATE, parseModels, signedBase, storedBase, writeBase } from './sqlite-base.ts'
 import { scratchModels, type ModelTables } from './sqlite-models.ts'
 import { baseSeqOf, chainAt } from './sqlite-rows.ts'
+import { checkSpan } from './sqlite-verify.ts'
 import type { Writing } from './sqlite-writing.ts'
 
 /** Rows a transaction; a few milliseconds each. */
@@ -118,6 +119,8 @@ export const createCompact = <T extends { readonly type: string }>(
       const chain = chainAt(db, upTo)
       if (upTo <= before || chain === undefined)
         throw new LogUnusable(`The log ${file} was compacted up to ${before} before: compacting goes forward, ${upTo} does not.`)
+      // a base is for ever: nothing damaged may become a part of it
+      await checkSpan(writing, before + 1, upTo)
       const models = await modelsAt(writing, projections, upTo)
       const base = await signedBase({ seq: upTo, chain, schema: schemas.of(BASE_STATE), state, models }, at, sha256, sign)
       await transact(() => {

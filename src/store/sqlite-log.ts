@@ -15,7 +15,7 @@ import { migrationsFolder, openForWriting, readMigrations } from './sqlite-open.
 import { createRebuild, openModels } from './sqlite-rebuild.ts'
 import { baseSeqOf, createFactReader, headOf } from './sqlite-rows.ts'
 import { createSnapshots } from './sqlite-snapshots.ts'
-import { checkTail } from './sqlite-verify.ts'
+import { checkSpan, checkTail } from './sqlite-verify.ts'
 import { createTransactions, type Writing } from './sqlite-writing.ts'
 import { lockForWriting } from './sqlite-writer-lock.ts'
 import { createSchemas, type Upcasters } from './upcasters.ts'
@@ -113,6 +113,7 @@ const writeTo = <T extends { readonly type: string }>(
     read: from => reader.read(from, queue.head()),
     head: () => Promise.resolve(queue.head()),
     snapshots: createSnapshots(writing),
+    check: from => checkSpan(writing, from, queue.head()),
     base: () => soon(() => readBase(db, file, schemas, sha256)),
     checkpoint: createCheckpoint(writing),
     checkpoints: () => soon(() => readCheckpoints(db)),

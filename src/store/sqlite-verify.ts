@@ -11,6 +11,7 @@ import { isSqliteError } from './sqlite-errors.ts'
 import { baseSeqOf, chainAt, headOf, toHex } from './sqlite-rows.ts'
 import { addTo, covers, declaredBy, type SpanList } from './spans.ts'
 import { baseText, checkpointText } from './statements.ts'
+import type { Writing } from './sqlite-writing.ts'
 
 const PAGE = 500
 
@@ -182,7 +183,26 @@ export const verifySigned = async (
   return { ...verdict, checkpoints: verdict.checkpoints.map(result => ({ ...result, result: 'good' as const })) }
 }
 
-/** How many of the last rows are checked before anything is chained to them; the whole is checked by `verifyLog`. */
+const damaged = (file: string, { seq, why }: Omit<Damage, 'ok'>): LogUnusable =>
+  new LogUnusable(`Row ${seq} of the log ${file} is damaged (${why}): put a backup in its place.`)
+
+/** Rows checked before others get their turn; about 10 µs each. */
+const CHECKED = 1_000
+
+/** Checks the rows `from` … `to`; rejects with `LogUnusable` at the first that is damaged. */
+export const checkSpan = async (
+  { db, file, sha256, breathe }: Pick<Writing<never>, 'db' | 'file' | 'sha256' | 'breathe'>,
+  from: number,
+  to: number,
+): Promise<void> => {
+  for (let first = Math.max(from, baseSeqOf(db) + 1); first <= to; first += CHECKED) {
+    const rows = checkRows(db, sha256, first, Math.min(first + CHECKED - 1, to))
+    if ('ok' in rows) throw damaged(file, rows)
+    await breathe()
+  }
+}
+
+/** How many of the last rows are checked before anything is chained to them; what is folded is checked by `checkSpan`, the whole by `verifyLog`. */
 const CHECKED_TAIL = 100
 
 /** Throws `LogUnusable` when the last rows are damaged, or the newest checkpoint says that there were more. */
@@ -191,11 +211,9 @@ export const checkTail = (db: Database.Database, file: string, sha256: Crypto['s
   const base = baseSeqOf(db)
   const newest = readCheckpoints(db).at(-1)
   const rows = checkRows(db, sha256, Math.max(base + 1, head - CHECKED_TAIL + 1), head)
-  const damage = (seq: number, why: string): LogUnusable =>
-    new LogUnusable(`Row ${seq} of the log ${file} is damaged (${why}): put a backup in its place.`)
-  if ('ok' in rows) throw damage(rows.seq, rows.why)
+  if ('ok' in rows) throw damaged(file, rows)
   if (newest === undefined || newest.seq < base) return
   const link = chainAt(db, newest.seq)
   const why = faultOf(newest, head, new Map(link && [[newest.seq, toHex(link)]]))
-  if (why !== undefined) throw damage(Math.min(newest.seq, head + 1), why)
+  if (why !== undefined) throw damaged(file, { seq: Math.min(newest.seq, head + 1), why })
 }

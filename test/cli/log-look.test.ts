@@ -9,7 +9,7 @@ import t from 'tap'
 import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
 import { signPayload } from '../../src/crypto/transport-signature.ts'
 import type { Fact } from '../../src/domain/facts.ts'
-import { foldNode } from '../../src/server/replay.ts'
+import { foldNode, type NodeView } from '../../src/server/replay.ts'
 import type { NewFact, RecordedFact } from '../../src/store/log.ts'
 import { testKey } from '../helpers/test-keys.ts'
 import { recordLife, writeLog } from './recorded-log.ts'
@@ -19,11 +19,15 @@ const { data, facts, withAnn, ann, bob, self, peer } = await recordLife(t)
 const head = facts.length
 
 const log = (command: string, ...args: readonly string[]) => runSocp(['log', command, '--data', data, ...args])
-const rowsOf = (stdout: string) =>
+interface Row extends Omit<RecordedFact, 'fact'> {
+  readonly type: string
+  readonly data: object
+}
+const rowsOf = (stdout: string): readonly Row[] =>
   stdout
     .split('\n')
     .filter(line => line !== '')
-    .map(line => JSON.parse(line))
+    .map(line => JSON.parse(line) as Row)
 const seqs = async (command: string, ...args: readonly string[]): Promise<number[]> => {
   const { code, stdout, stderr } = await log(command, '--json', ...args)
   if (code !== 0) throw new Error(stderr)
@@ -103,7 +107,7 @@ t.test('tail -f prints what is committed while it runs, and ends with 0 on a sig
   })
   const exited = once(child, 'close')
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const next = async () => JSON.parse((await lines.next()).value as string)
+  const next = async () => JSON.parse((await lines.next()).value as string) as Row
   t.match(await next(), { seq: numbers(({ fact }) => fact.type.startsWith('link.')).at(-1) })
   for (let turn = 1; turn <= 3; turn += 1) {
     const at = (facts.at(-1)?.at ?? 0) + turn
@@ -227,11 +231,11 @@ t.test('export --redact names nobody and folds as the log does', async t => {
         yield* all
       })(),
     )
-  const redacted = rows.map(({ data: said, type, ...row }) => ({ ...row, fact: { type, ...said } }))
+  const redacted = rows.map(({ data: said, type, ...row }) => ({ ...row, fact: { type, ...said } as Fact }))
   const [was, is] = [await fold(facts), await fold(redacted)]
-  const states = (machines: object) =>
+  const states = (machines: NodeView['machines']) =>
     Object.values(machines)
-      .map(({ state }: { state: string }) => state)
+      .map(({ state }) => state)
       .sort()
   t.same(states(is.machines), states(was.machines))
   t.equal(is.directory.length, was.directory.length)

@@ -9,7 +9,7 @@ const rowsOf = (stdout: string) =>
   stdout
     .trimEnd()
     .split('\n')
-    .map(line => JSON.parse(line))
+    .map(line => JSON.parse(line) as { readonly name: string })
 
 t.test('ls lists all machines with their states, without a node too', async t => {
   const { code, stdout } = await runSocp(['machine', 'ls', '--json', '--data', t.testdir()])

@@ -15,10 +15,27 @@ const { data, facts, withAnn, machinesWithAnn, ann, bob, self, peer } = await re
 const head = facts.length
 
 const replay = (...args: readonly string[]) => runSocp(['replay', '--data', data, ...args])
+interface Change {
+  readonly part: string
+  readonly key: string
+}
+/** What the options print; each prints some of it. */
+interface Answer {
+  readonly seq: number
+  readonly machines: Readonly<Record<string, unknown>>
+  readonly directory: object
+  readonly read_models: { readonly users: readonly { readonly user_id: string }[] }
+  readonly from: { readonly seq: number }
+  readonly to: { readonly seq: number }
+  readonly changes: readonly Change[]
+  readonly facts: readonly { readonly type: string }[]
+  readonly present: readonly Change[]
+  readonly effects: readonly unknown[]
+}
 const json = async (...args: readonly string[]) => {
   const { code, stdout, stderr } = await replay(...args, '--json')
   if (code !== 0) throw new Error(stderr)
-  return JSON.parse(stdout)
+  return JSON.parse(stdout) as Answer
 }
 
 t.test('the state at a fact is that of the running node at that fact', async t => {
@@ -34,7 +51,7 @@ t.test('the state at a fact is that of the running node at that fact', async t =
     },
     pins: { servers: { [peer]: { linked: true } } },
   })
-  t.same(state.read_models.users.map(({ user_id }: { user_id: string }) => user_id).sort(), [ann, bob].sort())
+  t.same(state.read_models.users.map(({ user_id }) => user_id).sort(), [ann, bob].sort())
 })
 
 t.test('without --until it is the present, with a time what was at that time, and 0 is the beginning', async t => {
@@ -92,7 +109,7 @@ t.test('--diff says what is different and which facts did it', async t => {
   const { from, to, changes, facts: by } = await json('--diff', `${withAnn}..`)
   t.match([from.seq, to.seq], [withAnn, head])
   t.match(
-    changes.find(({ part }: { part: string }) => part === 'machines'),
+    changes.find(({ part }) => part === 'machines'),
     { key: `session:${ann}`, before: { state: 'attached' }, after: null },
   )
   t.match(by.at(-1), { type: 'session.ended', data: { user: ann } })
@@ -107,7 +124,7 @@ t.test('--why lists the facts behind a state', async t => {
   t.match(link.facts.at(-1), { type: 'link.linked', changes: [{ key: `link:${peer}` }] })
   const user = await json('--why', bob)
   t.same(
-    user.facts.map(({ type }: { type: string }) => type),
+    user.facts.map(({ type }) => type),
     ['user.advertised'],
   )
   const { stdout } = await replay('--why', ann, '--until', String(withAnn))
@@ -120,7 +137,7 @@ t.test('--without shows what would have been', async t => {
   t.notOk(ann in state.directory)
   t.ok(bob in state.directory)
   t.same(
-    state.changes.map(({ part, key }: { part: string; key: string }) => `${part} ${key}`),
+    state.changes.map(({ part, key }) => `${part} ${key}`),
     [`machines session:${ann}`, `directory ${ann}`, `pins.users ${ann}`],
   )
   t.match((await replay('--until', String(withAnn), '--without', String(attached))).stdout, 'would not be there')
@@ -136,7 +153,7 @@ const walk = (directory: string) => {
   const line = async () => {
     const { value, done } = await lines.next()
     if (done === true) throw new Error(`it ended: ${stderr}`)
-    return JSON.parse(value)
+    return JSON.parse(value) as Answer
   }
   return {
     line,

@@ -42,11 +42,15 @@ const compiled = (): string => {
   return library
 }
 
+const isOfLog = (name: string): boolean => name.startsWith('log.db') && !/-shm$|\.writer|\.fresh$/.test(name)
+
 /** @param data the directory that lies on the disk; `place` a directory for the disk's own notes */
 export const mortalDisk = (data: string, place: string, fault?: DiskFault): MortalDisk => {
   const trace = join(place, 'trace')
   const synced = join(place, 'synced')
   mkdirSync(synced)
+  // what is there from before has been synced long ago
+  for (const name of readdirSync(data).filter(isOfLog)) copyFileSync(join(data, name), join(synced, name))
   const lines = (): readonly string[] => (existsSync(trace) ? readFileSync(trace, 'utf8').trimEnd().split('\n') : [])
   const setting =
     fault === undefined
@@ -63,7 +67,6 @@ export const mortalDisk = (data: string, place: string, fault?: DiskFault): Mort
 }
 
 const SECTOR = 512
-const isOfLog = (name: string): boolean => name.startsWith('log.db') && !/-shm$|\.writer|\.fresh$/.test(name)
 const contentOf = (folder: string, name: string): Buffer | undefined =>
   existsSync(join(folder, name)) ? readFileSync(join(folder, name)) : undefined
 

@@ -49,7 +49,7 @@ const sendFile = async (from: FrameUser, to: FrameUser, claim: Life['claim']): P
 }
 
 /** Takes keys 1 to 3. */
-const live = async (server: ServerProcess, { keyOf, claim }: Life, cleanups: (() => unknown)[]): Promise<void> => {
+const live: Course = async (server, { keyOf, claim }, cleanups) => {
   claim({
     what: `the server said that it is ready in epoch ${String(server.epoch)}`,
     holds: ofStream('node', 'node.started', fact => fact.epoch === server.epoch),
@@ -103,6 +103,9 @@ const live = async (server: ServerProcess, { keyOf, claim }: Life, cleanups: (()
   else throw new Error(`the server ended with ${String(stopped.code ?? stopped.signal)}`)
 }
 
+/** What happens between the start and the end of a life, its end included. */
+export type Course = (server: ServerProcess, life: Life, cleanups: (() => unknown)[]) => Promise<void>
+
 /** How a life ended: `through`, or before by SIGKILL or with an exit code; then with all that was written to standard error. */
 export interface Ended {
   readonly how: 'through' | 'killed' | 'failed'
@@ -113,14 +116,14 @@ export interface Ended {
 /** How long a process may take to end once its clients notice that something is wrong. */
 const END_MS = 5_000
 
-/** Lives it. Rejects when something went wrong and the server is still alive. */
-export const liveOnce = async (life: Life): Promise<Ended> => {
+/** Lives it: with users, a file and a peer, unless another course is given. Rejects when something went wrong and the server is still alive. */
+export const liveOnce = async (life: Life, course: Course = live): Promise<Ended> => {
   const cleanups: (() => unknown)[] = []
   let server: ServerProcess | undefined
   try {
     const { data, env, under } = life
     server = await life.rig.serve({ data, ...(env === undefined ? {} : { env }), ...(under === undefined ? {} : { under }) })
-    await live(server, life, cleanups)
+    await course(server, life, cleanups)
     return { how: 'through', stderr: server.stderr() }
   } catch (error) {
     const { message } = error as Error

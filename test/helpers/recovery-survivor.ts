@@ -15,10 +15,11 @@ import type { Processes, ServerProcess } from './processes.ts'
 import type { StockKey } from './stock-crypto.ts'
 
 export type Recorded = RecordedFact<Fact>
-/** Something that a client or an operator was told, so that the log has to have it for ever. */
+/** Something that a client or an operator was told, so that it has to be true: of a fact for ever, of the state until the next life. */
 export interface Claim {
   readonly what: string
-  readonly holds: (fact: Recorded) => boolean
+  readonly holds?: (fact: Recorded) => boolean
+  readonly knows?: (view: NodeView) => boolean
 }
 
 export const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
@@ -60,16 +61,27 @@ export const hasLog = (data: string): boolean => {
 }
 
 /** Every fact, its number without a gap in log and stream, and every claim. */
-export const holdsClaims = (t: Test, { facts, base, verdict }: LogOnDisk, claims: readonly Claim[]): void => {
-  t.match(verdict, { ok: true, seq: base + facts.length }, 'the chain is whole')
+export const holdsClaims = (t: Test, { facts, base, verdict, view }: LogOnDisk, claims: readonly Claim[]): void => {
+  if (!verdict.ok) {
+    t.fail(`row ${String(verdict.seq)} is damaged: ${verdict.why}`)
+    return
+  }
+  const erased = new Set(verdict.erased.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, n) => from + n)))
+  const numbers = Array.from({ length: verdict.seq - base }, (_, n) => base + n + 1).filter(seq => !erased.has(seq))
+  t.same(
+    facts.map(fact => fact.seq),
+    numbers,
+    'the chain is whole, and no number is missing',
+  )
   const versions = new Map<string, number>()
-  for (const [index, { seq, stream, version }] of facts.entries()) {
-    if (seq !== base + index + 1) t.fail(`fact ${String(base + index + 1)} has the number ${String(seq)}`)
+  for (const { stream, version } of facts) {
     const before = versions.get(stream)
     if (version !== (before ?? 0) + 1 && (before !== undefined || base === 0)) t.fail(`${stream} jumps to ${String(version)}`)
     versions.set(stream, version)
   }
-  const lost = claims.filter(claim => !facts.some(claim.holds)).map(claim => claim.what)
+  const lost = claims
+    .filter(({ holds, knows }) => (holds !== undefined && !facts.some(holds)) || (knows !== undefined && !knows(view)))
+    .map(claim => claim.what)
   t.same(lost, [], 'all that was acknowledged is there')
 }
 
@@ -102,7 +114,12 @@ export const survives = async (t: Test, rig: Processes, data: string, { claims, 
   t.same(await server.stop(), { code: 0, signal: null })
 
   const after = await readLog(data)
-  holdsClaims(t, after, claims)
+  // the state of before ended with this life, its facts did not
+  holdsClaims(
+    t,
+    after,
+    claims.map(({ what, holds }) => ({ what, ...(holds === undefined ? {} : { holds }) })),
+  )
   t.same(after.facts.slice(0, before?.facts.length ?? 0), before?.facts ?? [], 'what was there stands unchanged')
   const { code, stdout, stderr } = await rig.run(['state', '--json', '--data', data])
   t.equal(code, 0, stderr)

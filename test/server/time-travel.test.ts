@@ -238,7 +238,7 @@ t.test('a fact that breaks the fold sets its stream aside, as at a start, and th
     },
     { stream: 'session:u1', at: 3, fact: { type: 'session.detached', user: 'u1', why: 'left' } as Fact },
     { stream: 'link:s2', at: 4, fact: { type: 'link.dialled', server: 's2', url: 'ws://h:1' } as Fact },
-    { stream: 'aside:session:u1' as Address, at: 5, fact: { type: 'stream.dropped', stream: 'session:u1' } as Fact },
+    { stream: 'aside:session:u1' as Address, at: 5, fact: { type: 'stream.dropped', stream: 'session:u1' } },
     {
       stream: 'session:u1',
       at: 6,
