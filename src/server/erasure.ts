@@ -44,6 +44,7 @@ export const withoutPerson = (state: FoldedState, user: string): FoldedState => 
       ...node,
       users: node.users.filter(({ id }) => id !== user),
       pins: node.pins.filter(([id]) => id !== user),
+      departed: node.departed.filter(([id]) => id !== user),
       origins: node.origins.map(([server, order]) => [server, { ...order, recent: order.recent.filter(([id]) => id !== user) }]),
       conflicts: node.conflicts.filter(pair => !pair.startsWith(`${user} `)),
       aside: node.aside.filter(([stream]) => !belongs(stream)),
