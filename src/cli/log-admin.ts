@@ -143,19 +143,21 @@ export const addLogAdmin = (log: Command): void => {
     [['socp log purge 3f2b… --yes', 'the user id, as "socp state" prints it']],
   )
   const streams = withKey(log.command('dead').description('list streams that cannot be folded and are set aside')).action(dead)
-  streams
-    .command('retry')
-    .description('fold the log once more and take the stream in again if that works')
-    .argument('<stream>')
-    .action(decide('retry', 'retried'))
-  streams
-    .command('drop')
-    .description('give up what cannot be folded; the stream begins anew')
-    .argument('<stream>')
-    .action(decide('drop', 'dropped'))
-  withExamples(streams, [
-    ['socp log dead', 'with the fact at which each failed'],
-    ['socp log dead retry link:9b1c…', 'after the program was updated'],
-    ['socp log dead drop session:3f2b…', 'so that the user may attach again'],
-  ])
+  withExamples(
+    streams
+      .command('retry')
+      .description('fold the log once more and take the stream in again if that works')
+      .argument('<stream>')
+      .action(decide('retry', 'retried')),
+    [['socp log dead retry link:9b1c…', 'after the program was updated']],
+  )
+  withExamples(
+    streams
+      .command('drop')
+      .description('give up what cannot be folded; the stream begins anew')
+      .argument('<stream>')
+      .action(decide('drop', 'dropped')),
+    [['socp log dead drop session:3f2b…', 'so that the user may attach again']],
+  )
+  withExamples(streams, [['socp log dead', 'with the fact at which each failed']])
 }

@@ -25,8 +25,7 @@ export const belongsTo =
   (stream: string): boolean =>
     stream === `user:${user}` ||
     stream === `session:${user}` ||
-    // an id may hold a slash; rather one stream too many than one too few
-    (stream.startsWith('transfer:') && (stream.endsWith(`/${user}`) || stream.includes(`/${user}/`)))
+    (stream.startsWith('transfer:') && stream.split('/').slice(1).includes(encodeURIComponent(user)))
 
 /** Whether a fact of the node names the person. */
 const mentions = (user: string) => {
