@@ -75,7 +75,7 @@ export const createLinks = (node: Node): Links => {
     node.runtime.record(address(server), { type: 'link.dialled', server, url })
     node.runtime.release(() => {
       node.connections.dial(server, url, why => {
-        if (stateOf(server) === 'dialling') node.runtime.record(address(server), { type: 'link.failed', server, why })
+        if (!node.stopped && stateOf(server) === 'dialling') node.runtime.record(address(server), { type: 'link.failed', server, why })
       })
     })
   }

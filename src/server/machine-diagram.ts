@@ -25,7 +25,7 @@ const effectsIn = (actions: unknown): readonly string[] =>
     return []
   })
 
-const transitionOf = (value: unknown): Transition => (typeof value === 'string' ? { target: value } : ((value ?? {})))
+const transitionOf = (value: unknown): Transition => (typeof value === 'string' ? { target: value } : (value ?? {}))
 
 /** A state's name as Mermaid's own identifier. */
 const idOf = (path: readonly string[]): string => path.join('__').replace(/[^A-Za-z0-9_]/g, '_')
