@@ -1,10 +1,10 @@
 /**
  * Sets up what a fresh clone lacks, then runs its arguments on the Node that the lock file brings.
  *
- *   node scripts/with-setup.js [--chromium] command [argument…]
+ *   node scripts/with-setup.js [--tools] command [argument…]
  *
  * Plain JavaScript for Node 20: it runs before anything is installed. `command` is a program of the installed packages
- * (`node` is Node 24); no shell reads the arguments. With `--chromium` it also looks for Debian's browser.
+ * (`node` is Node 24); no shell reads the arguments. With `--tools` it also looks for what tests need beside Node: a browser, strace, a C compiler.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -58,10 +58,10 @@ const installPackages = () => {
     )
 }
 
-/** The browser suite needs Chromium. Where we may install it we do, as CI does; elsewhere the suite fails and names it. */
-const installChromium = () => {
-  const { status, error } = spawnSync(join(root, 'scripts', 'install-chromium'), { stdio: ['ignore', 2, 2] })
-  if (error || status !== 0) process.stderr.write('Chromium is not there; the tests that need it will fail.\n')
+/** Tests need a browser and what makes disks fail. Where we may install them we do, as CI does; elsewhere the tests fail and name them. */
+const installTools = () => {
+  const { status, error } = spawnSync(join(root, 'scripts', 'install-tools'), { stdio: ['ignore', 2, 2] })
+  if (error || status !== 0) process.stderr.write('Some tools are not there; the tests that need them will fail.\n')
 }
 
 /**
@@ -97,10 +97,10 @@ const run = (command, args) => {
 }
 
 const words = process.argv.slice(2)
-const chromium = words[0] === '--chromium'
-const [command, ...args] = chromium ? words.slice(1) : words
-if (command === undefined) fail('Usage: node scripts/with-setup.js [--chromium] command [argument…]')
+const tools = words[0] === '--tools'
+const [command, ...args] = tools ? words.slice(1) : words
+if (command === undefined) fail('Usage: node scripts/with-setup.js [--tools] command [argument…]')
 installPackages()
-if (chromium) installChromium()
+if (tools) installTools()
 if (command === 'tap') buildTap()
 run(command, args)
