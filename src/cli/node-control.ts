@@ -1,5 +1,5 @@
 /** Has a command that changes a log carried out: by the node that runs on it, else here, by the same functions. */
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { createRuntime } from '../actors/runtime.ts'
 import { signPayload } from '../crypto/transport-signature.ts'
 import { nodeCrypto } from '../crypto/node-crypto.ts'
@@ -32,7 +32,10 @@ const withStoppedNode = async <T>(
 ): Promise<T> => {
   const ports = { crypto: nodeCrypto(), random: nodeRandom(), clock: nodeClock() }
   const { log: file } = filesIn(directory)
-  if (!existsSync(file))
+  const found = statSync(file, { throwIfNoEntry: false })
+  // a writer would begin one there
+  if (found?.size === 0) throw new CommandFailure(`The log ${file} is empty: nothing was ever recorded in it.`, exitCodes.data)
+  if (found === undefined)
     throw new CommandFailure(`There is no log at ${file}: start a node there first, or give another directory with --data.`, exitCodes.data)
   const log = await openNodeLog(file, ports, why => {
     tell(`socp: ${why}`)
