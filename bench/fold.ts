@@ -1,6 +1,6 @@
 /**
  * Folding a log against reading and parsing the same rows with bare better-sqlite3, in turns in one process: a million facts in the
- * proportions of a recorded hour of the demo. `node bench/fold.ts [facts]`
+ * proportions of a recorded hour of the demo. `node bench/fold.ts [facts] [remote users]`
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import { filled } from './filled-log.ts'
 import { history, machineShare } from './history.ts'
 import { cpuSeconds, lines, median } from './measure.ts'
 
-const FACTS = Number(process.argv[2] ?? 1_000_000)
+const [FACTS = 1_000_000, USERS = 1_000] = process.argv.slice(2).map(Number)
 const ROUNDS = 3
 const PAGE = 500
 
@@ -22,7 +22,7 @@ const directory = mkdtempSync(join(process.env['BENCH_DIRECTORY'] ?? tmpdir(), '
 const file = join(directory, 'log.db')
 const counts = new Map<string, number>()
 const counted = function* () {
-  for (const fact of history({ facts: FACTS, remote: 10_000, local: 1_000, servers: 10, files: 50 })) {
+  for (const fact of history({ facts: FACTS, remote: USERS, local: USERS / 10, servers: 10, files: 20 })) {
     counts.set(fact.fact.type, (counts.get(fact.fact.type) ?? 0) + 1)
     yield fact
   }
@@ -32,12 +32,13 @@ await filled(file, counted())
 /** The reference: the rows with the names of their streams, in the same short pages, parsed and dropped. */
 const readAndParse = (): void => {
   const db = new Database(file, { readonly: true })
-  const page = db.prepare<[number, number], [number, string, number, string]>(
-    'SELECT f.seq, s.name, f.at, f.data FROM facts AS f JOIN streams AS s ON s.id = f.stream WHERE f.seq BETWEEN ? AND ? ORDER BY f.seq',
+  const page = db.prepare<[number, number], [number, string, number, string, number, number, number, string]>(
+    `SELECT f.seq, s.name, f.version, f.type, f.schema, f.at, f.epoch, f.data
+     FROM facts AS f JOIN streams AS s ON s.id = f.stream WHERE f.seq BETWEEN ? AND ? ORDER BY f.seq`,
   )
   let types = 0
   for (let from = 1; from <= FACTS; from += PAGE)
-    for (const [, , , data] of page.raw().all(from, from + PAGE - 1)) types += (JSON.parse(data) as Fact).type.length
+    for (const [, , , , , , , data] of page.raw().all(from, from + PAGE - 1)) types += (JSON.parse(data) as Fact).type.length
   if (types === 0) throw new Error('nothing was read')
   db.close()
 }
@@ -70,7 +71,7 @@ rmSync(directory, { recursive: true })
 
 const reference = median(cases[0]?.times ?? [])
 lines([
-  `${FACTS} facts, ${(100 * machineShare(counts)).toFixed(1)} % of them with a machine; ${users} users online at the end; median of ${ROUNDS} rounds, in CPU time`,
+  `${FACTS} facts, ${(100 * machineShare(counts)).toFixed(1)} % of them with a machine; ${USERS} remote users, ${users} online at the end; median of ${ROUNDS} rounds, in CPU time`,
   ...cases.map(({ name, times }) => {
     const seconds = median(times)
     const each = (1e6 * seconds) / FACTS

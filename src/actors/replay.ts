@@ -56,10 +56,10 @@ export const replay = async <F extends { readonly type: string }>(
       host.forget(entry.stream)
     }
     const take = (recorded: RecordedFact<F>): void => {
-      const breaks = broken.get(recorded.seq)
+      const breaks = broken.size > 0 ? broken.get(recorded.seq) : undefined
       if (breaks !== undefined) giveUp(breaks)
-      // each turn sets one machine more aside, so this ends
-      while (!setAside.has(recorded.stream)) {
+      // each turn sets one machine more aside, so this ends; nearly always none is, and the stream's name need not be hashed
+      while (setAside.size === 0 || !setAside.has(recorded.stream)) {
         try {
           host.apply(recorded)
           return

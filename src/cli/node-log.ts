@@ -16,10 +16,20 @@ import { openSqliteLog, type SqliteLog } from '../store/sqlite-log.ts'
 export const refuseLostLog = (file: string, introducer: string): void => {
   const size = statSync(file, { throwIfNoEntry: false })?.size
   if (!existsSync(introducer) || (size !== undefined && size > 0)) return
-  throw new LogUnusable(
-    `The log ${file} is ${size === undefined ? 'gone' : 'empty'}, though this server has run before: put a backup in its place, or begin anew in another directory.`,
-  )
+  throw lost(file, size === undefined ? 'is gone' : 'is empty')
 }
+
+/** The same where the file is there, and all its facts went with its -wal file. */
+export const refuseEmptyLog = async (log: SqliteLog<Fact>, introducer: string): Promise<void> => {
+  if (!existsSync(introducer) || (await log.head()) > 0) return
+  await log.close()
+  throw lost(log.file, 'has no facts, as when its -wal file was lost')
+}
+
+const lost = (file: string, how: string): LogUnusable =>
+  new LogUnusable(
+    `The log ${file} ${how}, though this server has run before: put a backup in its place, or begin anew in another directory.`,
+  )
 
 export const openNodeLog = (
   file: string,

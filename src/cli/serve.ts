@@ -18,7 +18,7 @@ import { ensuredDirectory, filesIn, serverDirectory } from './data-directory.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { createLogger } from './logger.ts'
-import { openNodeLog, refuseLostLog } from './node-log.ts'
+import { openNodeLog, refuseEmptyLog, refuseLostLog } from './node-log.ts'
 import { portNumber, withExamples } from './options.ts'
 import { readPassphrase } from './passphrase.ts'
 import { jsonLine, printLine, READER_GONE, shown, styled } from './output.ts'
@@ -77,6 +77,7 @@ const serve = async (options: ServeOptions): Promise<void> => {
   const log = await openNodeLog(filesIn(data).log, { crypto, random, clock }, why => {
     write('warn', why)
   })
+  await refuseEmptyLog(log, introducerFile)
   const tell = (event: NodeEvent): void => {
     if (event.event === 'ready') {
       const { advertised, pubkey } = event

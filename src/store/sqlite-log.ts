@@ -50,6 +50,8 @@ const takeOver = (db: Database.Database): number => {
   const take = db.prepare<[number], number>('UPDATE writer SET epoch = epoch + 1, pid = ? WHERE one = 1 RETURNING epoch').pluck()
   const epoch = db.transaction(() => take.get(process.pid)).immediate()
   if (epoch === undefined) throw new LogUnusable('The log has lost the row that says who writes it: put a backup in its place.')
+  // into the file itself: whoever loses a -wal file must not lose what came before this start, nor count an epoch twice
+  db.pragma('wal_checkpoint(PASSIVE)')
   return epoch
 }
 
