@@ -226,7 +226,7 @@ export const processes = (t: Test, program = checkedOut): Processes => {
     args: readonly string[],
     { cwd = folder, env = {}, under = [] }: { cwd?: string | undefined } & Pick<ServeOptions, 'env' | 'under'> = {},
   ): ChildProcess => {
-    const [command = process.execPath, ...before] = [...under, process.execPath, program]
+    const [command, ...before] = [...under, process.execPath, program] as [string, ...string[]]
     const child = spawn(command, [...before, ...args], { cwd, env: { ...environment(), ...env }, stdio: 'pipe' })
     const { pid } = child
     const entry = { child, gone: once(child, 'close') }
