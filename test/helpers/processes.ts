@@ -226,8 +226,8 @@ export const processes = (t: Test, program = checkedOut): Processes => {
     args: readonly string[],
     { cwd = folder, env = {}, under = [] }: { cwd?: string | undefined } & Pick<ServeOptions, 'env' | 'under'> = {},
   ): ChildProcess => {
-    const [command, ...before] = [...under, process.execPath, program] as [string, ...string[]]
-    const child = spawn(command, [...before, ...args], { cwd, env: { ...environment(), ...env }, stdio: 'pipe' })
+    const words = [...under, process.execPath, program]
+    const child = spawn(words[0] ?? process.execPath, [...words.slice(1), ...args], { cwd, env: { ...environment(), ...env }, stdio: 'pipe' })
     const { pid } = child
     const entry = { child, gone: once(child, 'close') }
     running.add(entry)
