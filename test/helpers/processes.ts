@@ -227,7 +227,11 @@ export const processes = (t: Test, program = checkedOut): Processes => {
     { cwd = folder, env = {}, under = [] }: { cwd?: string | undefined } & Pick<ServeOptions, 'env' | 'under'> = {},
   ): ChildProcess => {
     const words = [...under, process.execPath, program]
-    const child = spawn(words[0] ?? process.execPath, [...words.slice(1), ...args], { cwd, env: { ...environment(), ...env }, stdio: 'pipe' })
+    const child = spawn(words[0] ?? process.execPath, [...words.slice(1), ...args], {
+      cwd,
+      env: { ...environment(), ...env },
+      stdio: 'pipe',
+    })
     const { pid } = child
     const entry = { child, gone: once(child, 'close') }
     running.add(entry)
