@@ -186,7 +186,7 @@ export const startLoad = (
       listen(user.socket.heard, 0, round)
       receive(user, 0, round)
     }
-    return ends.flatMap(end => (end.status === 'rejected' ? [String((end.reason as Error).message).split('\n')[0] ?? ''] : []))
+    return ends.flatMap(end => (end.status === 'rejected' ? [(end.reason as Error).message.split('\n')[0] ?? ''] : []))
   }
   return { over: over() }
 }
