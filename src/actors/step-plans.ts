@@ -1,5 +1,5 @@
 /** Learns from XState, once for each mode and type of event, which actions a step takes and where it leads, so that the step itself is cheap. */
-import { createActor, createMachine, type AnyActorScope, type AnyMachineSnapshot, type AnyStateMachine, type StateValue } from 'xstate'
+import { createActor, createMachine, type AnyMachineSnapshot, type AnyStateMachine, type StateValue } from 'xstate'
 
 /** What an assignment and an effect's params are called with. There are no children, so nothing that makes or names one. */
 interface Args {
@@ -111,7 +111,7 @@ export const createPlans = (machine: AnyStateMachine): Plans | undefined => {
   const probe = createMachine(parts.config)
   let taken: Work[] = []
   const self = createActor(probe)
-  const scope: AnyActorScope = {
+  const scope: Parameters<typeof probe.transition>[2] = {
     self,
     id: machine.id,
     sessionId: machine.id,

@@ -114,7 +114,7 @@ const createPlannedStepper = (machine: AnyStateMachine, plans: Plans, byXState: 
       return plan.changes ? stateIn(plan.to, context) : state
     },
     persist: ({ value, status, context }) =>
-      byXState.persist(machine.resolveState({ value, status, context, historyValue: {} } as never) as AnyMachineSnapshot as MachineState),
+      byXState.persist(machine.resolveState({ value, status, context, historyValue: {} }) as AnyMachineSnapshot as MachineState),
     restore: persisted => {
       const { value, context } = byXState.restore(persisted)
       return stateIn(plans.mode(value), context)
