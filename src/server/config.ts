@@ -45,6 +45,8 @@ const limits = z.strictObject({
   serverFrames: rate.default({ burst: 5_000, perSecond: 2_500 }),
   refusals: rate.default({ burst: 20, perSecond: 1 }),
   /** A snapshot is made when so many facts came since the last one, and as many as there are users. */
+  /** Bytes on the disk beyond which half of the log's facts are compacted; what they made stays. */
+  logBytes: z.int().positive().default(1_073_741_824),
   snapshotFacts: z.int().positive().default(10_000),
 })
 

@@ -13,7 +13,7 @@ export interface Routine {
   finish(): Promise<void>
 }
 
-/** How often is looked whether a snapshot is due. */
+/** How often is looked whether a snapshot is due, or the log too large. */
 const WATCH_MS = 5_000
 
 export const createRoutine = (node: Node, upkeep: Upkeep): Routine => {
@@ -27,6 +27,10 @@ export const createRoutine = (node: Node, upkeep: Upkeep): Routine => {
   const checkpoint = async (): Promise<void> => {
     const made = await upkeep.alone(() => upkeep.checkpoint())
     if (made !== undefined) node.log('debug', 'made a checkpoint', { seq: made.seq })
+  }
+  const shrink = async (): Promise<void> => {
+    const made = await upkeep.alone(() => upkeep.shrink(config.limits.logBytes))
+    if (made !== undefined) node.log('info', 'compacted the log to keep it within limits.logBytes', made)
   }
   /** The node lives without either: what went wrong is said, and tried again in its time. */
   const attempt = async (what: string, run: () => Promise<void>): Promise<void> => {
@@ -42,10 +46,15 @@ export const createRoutine = (node: Node, upkeep: Upkeep): Routine => {
   return {
     start() {
       node.timers.every(WATCH_MS, () => {
-        // a snapshot is as long as there are users, so a big node makes them more rarely
-        if (busy || upkeep.sinceSnapshot() < Math.max(config.limits.snapshotFacts, node.state.directory.pins.size)) return
+        if (busy) return
         busy = true
-        void attempt('a snapshot', snapshot).then(() => {
+        const look = async (): Promise<void> => {
+          await attempt('room in the log', shrink)
+          // a snapshot is as long as there are users, so a big node makes them more rarely
+          if (upkeep.sinceSnapshot() >= Math.max(config.limits.snapshotFacts, node.state.directory.pins.size))
+            await attempt('a snapshot', snapshot)
+        }
+        void look().finally(() => {
           busy = false
         })
       })

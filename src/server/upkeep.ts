@@ -45,6 +45,8 @@ export interface Upkeep {
   checkpoint(): Promise<Checkpoint | undefined>
   /** Drops all facts but the newest `keep`; what they made stays, as a signed base. Rejects with `UpkeepRefused` while streams are set aside. */
   compact(keep: number): Promise<{ readonly dropped: number; readonly base: number }>
+  /** Compacts half of the facts when the log is larger than `limit` bytes, and has grown by half since the last time; undefined when not. */
+  shrink(limit: number): Promise<{ readonly dropped: number; readonly bytes: number } | undefined>
   /** Makes the read models anew; answers their numbers of rows. */
   rebuild(): Promise<Readonly<Record<string, number>>>
   /** Folds base and facts once more, beside the live state, giving the node its turn in between. */
@@ -65,6 +67,8 @@ export const createUpkeep = (premises: Premises): Upkeep => {
   let tail = recovered.facts
   let mark = 0
   let signedAt = 0
+  /** Bytes that the last compaction for want of room left. */
+  let shrunk = 0
 
   const pause = (): Promise<void> =>
     new Promise(resolve => {
@@ -98,6 +102,16 @@ export const createUpkeep = (premises: Premises): Upkeep => {
     const { fold: past, lastAt, failing: lost } = await foldFromBase(log, { upTo, pause })
     if (lost.length > 0) throw new UpkeepRefused(waitsFor(lost.map(({ stream }) => stream)))
     return foldedState(past, { at: lastAt, failing: [] })
+  }
+
+  const compact: Upkeep['compact'] = async keep => {
+    if (fold.state.aside.size > 0) throw new UpkeepRefused(waitsFor([...fold.state.aside.keys()]))
+    const base = (await log.base())?.seq ?? 0
+    const { upTo, state } = await still(seq => ({ upTo: seq - keep, state: keep === 0 ? present() : undefined }))
+    if (upTo <= base) return { dropped: 0, base }
+    const text = await textOf(state ?? (await stateAt(upTo)))
+    const { dropped } = await log.compact({ upTo, state: text, at: clock.now(), sign })
+    return { dropped, base: upTo }
   }
 
   return {
@@ -135,14 +149,14 @@ export const createUpkeep = (premises: Premises): Upkeep => {
       signedAt = seq
       return checkpoint
     },
-    async compact(keep) {
-      if (fold.state.aside.size > 0) throw new UpkeepRefused(waitsFor([...fold.state.aside.keys()]))
-      const base = (await log.base())?.seq ?? 0
-      const { upTo, state } = await still(seq => ({ upTo: seq - keep, state: keep === 0 ? present() : undefined }))
-      if (upTo <= base) return { dropped: 0, base }
-      const text = await textOf(state ?? (await stateAt(upTo)))
-      const { dropped } = await log.compact({ upTo, state: text, at: clock.now(), sign })
-      return { dropped, base: upTo }
+    compact,
+    async shrink(limit) {
+      // a state that is larger than the limit is not compacted over and over
+      if ((await log.bytes()) <= Math.max(limit, 1.5 * shrunk)) return undefined
+      const facts = (await log.head()) - ((await log.base())?.seq ?? 0)
+      const { dropped } = await compact(Math.floor(facts / 2))
+      shrunk = await log.bytes()
+      return { dropped, bytes: shrunk }
     },
     rebuild: () => log.rebuild(),
     refold,

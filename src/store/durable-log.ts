@@ -109,4 +109,6 @@ export interface DurableLog<T extends { readonly type: string } = { readonly typ
   rebuild(): Promise<Readonly<Record<string, number>>>
   /** The read models as they stand. */
   models(): Promise<Models>
+  /** What the log takes of its disk, in bytes. */
+  bytes(): Promise<number>
 }

@@ -127,5 +127,7 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
       }),
     rebuild: () => Promise.resolve({}),
     models: () => Promise.resolve({}),
+    // it takes no disk
+    bytes: () => Promise.resolve(0),
   }
 }

@@ -1,4 +1,5 @@
 /** The event log in a SQLite file: one writer, one durable transaction for all facts of a tick, every row chained to the one before. */
+import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import { createAppendQueue, type Commit, type WaitingRow } from './append-queue.ts'
 import type { DurableLog } from './durable-log.ts'
@@ -123,6 +124,7 @@ const writeTo = <T extends { readonly type: string }>(
     erase: createErase(writing, projections),
     rebuild: createRebuild(writing, projections),
     models: () => soon(() => models?.dump() ?? {}),
+    bytes: () => soon(() => [file, `${file}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0)),
     backup: to => backUp(db, file, to),
     async close() {
       await queue.close()
