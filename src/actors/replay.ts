@@ -36,6 +36,9 @@ export interface Replayed {
 
 const FACTS_A_TURN = 500
 
+/** A backend that reads without waiting needs no promise for each fact. */
+const isAtHand = <T>(source: AsyncIterable<T>): source is AsyncIterable<T> & Iterable<T> => Symbol.iterator in source
+
 /** Applies the facts of a log; the effects that are named go nowhere. Rejects when the log is damaged or the fold breaks for good. */
 export const replay = async <F extends { readonly type: string }>(
   log: Pick<EventLog<F>, 'read'>,
@@ -70,7 +73,8 @@ export const replay = async <F extends { readonly type: string }>(
       }
     }
 
-    for await (const recorded of log.read(from)) {
+    /** False when the fold broke, and has to begin anew without this fact. */
+    const fold = (recorded: RecordedFact<F>): boolean => {
       facts += 1
       seq = recorded.seq
       lastAt = Math.max(lastAt, recorded.at)
@@ -82,12 +86,24 @@ export const replay = async <F extends { readonly type: string }>(
         if (!(error instanceof FoldBroken) || reset === undefined || !stream.includes(':')) throw error
         const why = error.cause instanceof Error ? error.cause.message : String(error.cause)
         broken.set(seq, { stream, seq, why: `${stream} cannot take ${recorded.fact.type}: ${why}` })
-        return undefined
+        return false
       }
       const anew = dropped?.(recorded.fact)
       if (anew !== undefined) setAside.delete(anew)
-      if (pause !== undefined && facts % FACTS_A_TURN === 0) await pause()
+      return true
     }
+
+    const source = log.read(from)
+    if (isAtHand(source))
+      for (const recorded of source) {
+        if (!fold(recorded)) return undefined
+        if (pause !== undefined && facts % FACTS_A_TURN === 0) await pause()
+      }
+    else
+      for await (const recorded of source) {
+        if (!fold(recorded)) return undefined
+        if (pause !== undefined && facts % FACTS_A_TURN === 0) await pause()
+      }
     return { facts, seq, lastAt, setAside: [...setAside.values()] }
   }
 

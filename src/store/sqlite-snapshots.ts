@@ -31,6 +31,9 @@ const READ = 'SELECT seq, chain, fold_version AS foldVersion, state, hash FROM s
 export const listSnapshots = (db: Database.Database): readonly SnapshotEntry[] =>
   db.prepare<[], SnapshotEntry>('SELECT seq, fold_version AS foldVersion, length(state) AS bytes FROM snapshots ORDER BY seq DESC').all()
 
+/** Without copying the bytes first: a big node's are tens of megabytes. */
+const textOf = ({ buffer, byteOffset, length }: Uint8Array): string => Buffer.from(buffer, byteOffset, length).toString()
+
 const fault = (db: Database.Database, row: Row, foldVersion: string, sha256: Sha256): string | undefined => {
   if (row.foldVersion !== foldVersion) return `was made by version ${row.foldVersion} of the fold, today's is ${foldVersion}`
   if (row.seq > headOf(db)) return 'is ahead of the log'
@@ -57,8 +60,7 @@ export const newestSnapshot = (
     try {
       const row = db.prepare<[number], Row>(READ).get(seq)
       const why = row === undefined ? 'is gone' : fault(db, row, foldVersion, sha256)
-      if (row !== undefined && why === undefined)
-        return { seq, chain: toHex(row.chain), foldVersion, state: Buffer.from(row.state).toString() }
+      if (row !== undefined && why === undefined) return { seq, chain: toHex(row.chain), foldVersion, state: textOf(row.state) }
       ignored(`the snapshot at ${seq} ${why}: it is ignored`)
     } catch (error) {
       if (!isSqliteError(error)) throw error
