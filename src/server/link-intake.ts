@@ -27,6 +27,9 @@ const originOf = async (node: Node, frame: AnyFrame, peer: ServerPeer): Promise<
   throw new ProtocolError('INVALID_SIG', 'unknown_origin', 'The frame comes from a server that is not known here.')
 }
 
+/** A relayed copy may count for nothing where the origin's own does (see `decidePresence`), so it must not make that one a duplicate. */
+const RELAYED_APART = new Set<AnyFrame['type']>(['USER_ADVERTISE', 'USER_REMOVE'])
+
 /**
  * Takes one frame of a linked peer, cheapest check first: role, rate, origin, duplicate, time, signature. Rejects with a
  * `ProtocolError` that is answered. `text` is the frame as it came, for passing it on unchanged.
@@ -43,7 +46,8 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   if (frame.type === 'ACK') return
   const origin = await originOf(node, frame, peer)
   if (origin.id === node.self.id) return
-  if (node.seen.has(origin.id, frame)) {
+  const memory = RELAYED_APART.has(frame.type) && origin.id !== peer.id ? `${origin.id} relayed` : origin.id
+  if (node.seen.has(memory, frame)) {
     node.count('duplicate', frame.type)
     return
   }
@@ -53,7 +57,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   await verifyBy(node, frame, origin.key)
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
   if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
-  if (!node.seen.enter(origin.id, frame)) return
+  if (!node.seen.enter(memory, frame)) return
   decide(node, connection, frame, origin.id, text)
 }
 
