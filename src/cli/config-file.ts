@@ -15,9 +15,12 @@ export interface ServeOptions {
   readonly bootstrap?: string
   readonly config?: string
   readonly passphraseFile?: string
+  readonly http?: number
+  readonly logLevel?: NodeConfig['log_level']
   readonly json?: true
 }
 
+const LOOPBACK = '127.0.0.1'
 const WILDCARDS = new Set(['0.0.0.0', '::', '[::]', ''])
 
 const bad = (message: string, cause?: unknown): CommandFailure => new CommandFailure(message, exitCodes.data, { cause })
@@ -85,5 +88,7 @@ export const readConfig = async (options: ServeOptions): Promise<NodeConfig> => 
     port: options.port ?? config.port,
     ...(advertise === undefined ? {} : { advertise }),
     bootstrap_servers: introducers,
+    ...(options.http === undefined ? {} : { http: { host: config.http?.host ?? LOOPBACK, port: options.http } }),
+    ...(options.logLevel === undefined ? {} : { log_level: options.logLevel }),
   }
 }

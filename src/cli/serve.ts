@@ -2,15 +2,19 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { stringify } from 'yaml'
 import { nodeCrypto } from '../crypto/node-crypto.ts'
 import { nodeClock } from '../ports/node/clock.ts'
 import { controlSocket } from '../ports/node/control-socket.ts'
+import { HttpError } from '../ports/http.ts'
+import { nodeHttp } from '../ports/node/http.ts'
 import { nodeNetwork } from '../ports/node/network.ts'
+import { prometheus } from '../ports/node/prometheus.ts'
 import { nodeRandom } from '../ports/node/random.ts'
 import { NetworkError } from '../ports/network.ts'
 import type { ServerId } from '../protocol/ids.ts'
+import { logLevels } from '../server/config.ts'
 import type { NodeEvent } from '../server/events.ts'
 import { startNode } from '../server/start.ts'
 import { readConfig, type ServeOptions } from './config-file.ts'
@@ -42,7 +46,8 @@ const welcome = (event: Extract<NodeEvent, { event: 'ready' }>, data: string, in
   `  chat on it       ${program} chat --server ${event.url} --name YOUR-NAME`,
   `  join it          ${program} serve --data OTHER-DIR --port 0 --bootstrap ${introducer}`,
   ...(loopback ? [`  open it          ${program} serve --host 0.0.0.0 --advertise YOUR-HOST:${new URL(event.url).port}`] : []),
-  `  look into it     ${program} log ls --data ${data}`,
+  `  look into it     ${program} status --data ${data}`,
+  ...(event.http === undefined ? [] : [`  watch it         ${event.http}/metrics`]),
   `  its data         ${data}`,
   `  stop it          Ctrl-C`,
   '',
@@ -58,6 +63,8 @@ const humanLines = (event: NodeEvent, data: string, introducer: string, loopback
       return [`${styled('yellow', 'unlinked')}  ${shown(event.server_id)}: ${shown(event.why)}`]
     case 'degraded':
       return [`${styled('yellow', 'degraded')}  ${shown(event.why)}`]
+    case 'recovered':
+      return [`${styled('green', 'recovered')} ${shown(event.why)}`]
     case 'stopping':
       return ['stopping: saying goodbye']
   }
@@ -115,6 +122,14 @@ const serve = async (options: ServeOptions): Promise<void> => {
     ports: { clock, random, crypto, network: nodeNetwork() },
     log,
     control: controlSocket(filesIn(data).control),
+    monitor: {
+      http: nodeHttp({
+        report: error => {
+          write('error', 'a request about health or metrics failed', { error: String(error) })
+        },
+      }),
+      expose: prometheus(),
+    },
     identity: { id: identity.id as ServerId, privateKey: identity.privateKey },
     cores: availableParallelism(),
     write,
@@ -125,6 +140,7 @@ const serve = async (options: ServeOptions): Promise<void> => {
     },
   }).catch(async (error: unknown) => {
     await log.close()
+    if (error instanceof HttpError) throw new CommandFailure(error.message, exitCodes.data, { cause: error })
     if (error instanceof NetworkError)
       throw new CommandFailure(
         `Cannot listen on ${config.host}:${config.port}: ${listening[error.code] ?? error.message}.`,
@@ -160,7 +176,9 @@ export const addServe = (parent: Command): void => {
     .option('--bootstrap <file>', 'YAML list of introducers to join through: bootstrap_servers: [{host, port, pubkey}]')
     .option('--config <file>', 'YAML file with everything else, see docs/operations.md')
     .option('--passphrase-file <file>', 'passphrase of the key file, in its first line')
-    .option('--json', 'print one JSON object a line: ready, linked, unlinked, degraded, stopping')
+    .option('--http <port>', 'answer /healthz, /readyz and /metrics on 127.0.0.1:PORT, 0 for a free one (default: nowhere)', portNumber)
+    .addOption(new Option('--log-level <level>', 'how much is logged (default: info)').choices(logLevels))
+    .option('--json', 'print one JSON object a line: ready, linked, unlinked, degraded, recovered, stopping')
     .action(serve)
   withExamples(command, [
     ['socp serve', 'a server of your own on ws://127.0.0.1:9000'],

@@ -176,6 +176,7 @@ export const service = {
     detail: field.boundedText(4_096).optional(),
     msg_ref: z.string().max(256).optional(),
   }),
+  SERVER_NOTICE: z.looseObject({ code: z.string().min(1).max(64), detail: field.boundedText(4_096).optional() }),
   CTRL_CLOSE: empty,
 } as const
 

@@ -1,6 +1,6 @@
 /** Who may link and who may attach: everything that is decided about a hello before its sender proves to hold the key. */
 import { homeOf } from '../domain/directory.ts'
-import { decideMembership } from '../domain/membership.ts'
+import { decideMembership, isBanned } from '../domain/membership.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { type PublicKeyText, serverId, userId, type ServerId } from '../protocol/ids.ts'
@@ -28,7 +28,12 @@ export const greetServer = async (
   const known = node.state.membership.servers.get(id)
   if (payload.pubkey === undefined && known === undefined) throw new ProtocolError('BAD_KEY', 'no_key')
   const key = await node.keys.import(payload.pubkey ?? (known as { pubkey: string }).pubkey)
-  if (known !== undefined && known.pubkey !== key.text) throw new ProtocolError('BAD_KEY', 'pinned_key')
+  if (isBanned(node.state.membership, id, key.text)) throw new ProtocolError('BAD_KEY', 'banned', 'This server is banned here.')
+  if (known !== undefined && known.pubkey !== key.text) {
+    await verifyBy(node, frame, key)
+    if (node.state.membership.servers.has(id)) node.otherKeys.note(known, key)
+    throw new ProtocolError('BAD_KEY', 'pinned_key')
+  }
   const caps = payload.caps ?? []
   const stock = !caps.includes('proof')
   if (known?.proven === true && stock) throw new ProtocolError('INVALID_SIG', 'unproven')

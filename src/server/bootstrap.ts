@@ -1,6 +1,6 @@
 /** Joining the mesh: one introducer after the other is asked, and only what its pinned key signed is believed (SOCP §8.1). */
 import { verifyPayload } from '../crypto/transport-signature.ts'
-import { decideMembership } from '../domain/membership.ts'
+import { conflicts, decideMembership, isBanned } from '../domain/membership.ts'
 import type { Voucher } from '../domain/facts.ts'
 import type { BootstrapEffects } from '../machines/bootstrap.ts'
 import type { Socket } from '../ports/network.ts'
@@ -101,6 +101,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
     const { payload } = frame
     const introducer = serverId.parse(frame.from)
     const pinned = node.state.membership.servers.get(introducer)
+    if (isBanned(node.state.membership, introducer, key.text)) throw new Error('the operator has banned it')
     if (pinned !== undefined && pinned.pubkey !== key.text) throw new Error('it goes by the id of another server')
     // `to` and `ts` are not signed: without the echo an old welcome to somebody else could be sent again
     if (payload.nonce === undefined ? pinned?.proven === true : payload.nonce !== nonce) throw new Error('its welcome answers another join')
@@ -132,7 +133,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
         node.state.membership,
         node.config.limits,
       )
-      if (conflict !== undefined) throw new Error(conflict === 'key' ? 'another key is pinned for it' : 'there are too many members')
+      if (conflict !== undefined) throw new Error(conflicts[conflict])
       const isNew = facts.some(fact => fact.type === 'server.pinned') && server !== vouchedBy
       if (isNew && !node.introducer.admitsOneMore(introducer)) throw new Error('its introducer has brought enough for this hour')
       for (const fact of facts) node.runtime.record(`server:${server}`, fact)

@@ -54,6 +54,8 @@ const timing = z.strictObject({
   /** All in milliseconds. */
   helloMs: z.int().positive().default(5_000),
   heartbeatMs: z.int().positive().default(15_000),
+  /** How long the other end of a socket may leave bytes unread before it is cut; told at half of it. */
+  slowReaderMs: z.int().positive().default(60_000),
   silenceMs: z.int().positive().default(45_000),
   dialMs: z.int().positive().default(5_000),
   /** How long a peer that we dialled may take to show that it knows `proof` before it counts as a stock server. */
@@ -68,6 +70,8 @@ const timing = z.strictObject({
   /** How often the node signs where its log stands, if facts came meanwhile. */
   checkpointMs: z.int().positive().default(600_000),
 })
+
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
 
 /** Everything in `--config FILE`; unknown keys are errors, so that a typing mistake is not a silent default. */
 export const configSchema = z.strictObject({
@@ -94,7 +98,9 @@ export const configSchema = z.strictObject({
   allow_unsigned: z.boolean().default(false),
   /** Web pages that may open a socket, by origin (`https://chat.example`); programs send none. */
   origins: z.array(z.string()).max(100).default([]),
-  log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  /** Where /healthz, /readyz and /metrics are answered; nowhere when left out. */
+  http: z.strictObject({ host: host.default('127.0.0.1'), port: z.int().min(0).max(65_535) }).optional(),
+  log_level: z.enum(logLevels).default('info'),
   limits: limits.prefault({}),
   timing: timing.prefault({}),
 })

@@ -10,10 +10,14 @@ export type NodeEvent =
       readonly pubkey: PublicKeyText
       readonly epoch: number
       readonly advertised: { readonly host: string; readonly port: number }
+      /** Where health and metrics are answered; absent when they are not. */
+      readonly http?: string
     }
   | { readonly event: 'linked'; readonly server_id: ServerId }
   | { readonly event: 'unlinked'; readonly server_id: ServerId; readonly why: string }
   | { readonly event: 'degraded'; readonly why: string }
+  /** What a `degraded` said is over. */
+  | { readonly event: 'recovered'; readonly why: string }
   | { readonly event: 'stopping' }
 
 /** Where the node's own words go; the command line hands in pino. */

@@ -1,6 +1,6 @@
 /** Vouching: this server's word for joiners, other introducers' word for members, and what this server says of itself (SOCP §8.1). */
 import { verifyPayload } from '../crypto/transport-signature.ts'
-import { decideMembership, type Vouched } from '../domain/membership.ts'
+import { decideMembership, isBanned, type Vouched } from '../domain/membership.ts'
 import type { Voucher } from '../domain/facts.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -57,7 +57,10 @@ export const createIntroducer = (node: Node): Introducer => {
   let announced: { readonly vouchers: number; readonly event: SignedEvent } | undefined
 
   /** Introducers whose word counts: those that the operator pinned, and ourselves. */
-  const pinnedKeys = (): readonly PublicKeyText[] => [...node.introducers, node.self.pubkey]
+  const pinnedKeys = (): readonly PublicKeyText[] => {
+    const banned = new Set(node.state.membership.bans.values().map(({ pubkey }) => pubkey))
+    return [...node.introducers, node.self.pubkey].filter(key => !banned.has(key))
+  }
 
   const withinBudget = (introducer: string): boolean => {
     const perHour = node.config.limits.newServersPerHour
@@ -101,6 +104,8 @@ export const createIntroducer = (node: Node): Introducer => {
       const { payload } = frame
       if (!node.config.introduce) throw new ProtocolError('UNKNOWN_TYPE', 'no_introducer', 'This server is no introducer.')
       const key = await node.keys.import(payload.pubkey)
+      if (isBanned(node.state.membership, frame.from as ServerId, key.text))
+        throw new ProtocolError('BAD_KEY', 'banned', 'This server is banned here.')
       if (frame.sig !== undefined) await verifyBy(node, frame, key)
       else if (payload.caps?.includes('proof') === true) throw new ProtocolError('INVALID_SIG', 'unsigned')
       // after the signature, and apart from those without: neither forged nor unsigned joins use up the honest ones' turns
@@ -112,6 +117,8 @@ export const createIntroducer = (node: Node): Introducer => {
       const asked = serverId.safeParse(frame.from)
       const holder = asked.success ? (node.state.membership.servers.get(asked.data)?.pubkey ?? welcomed.get(asked.data)?.pubkey) : undefined
       const taken = !asked.success || asked.data === node.self.id || (holder !== undefined && holder !== key.text)
+      const member = asked.success ? node.state.membership.servers.get(asked.data) : undefined
+      if (member !== undefined && member.pubkey !== key.text && frame.sig !== undefined) node.otherKeys.note(member, key)
       const assigned = taken ? (node.ports.random.uuid() as ServerId) : asked.data
       const voucher = await vouchFor(assigned, payload.host, payload.port, key.text)
       const { host, port, pubkey } = { ...payload, pubkey: key.text }

@@ -2,6 +2,7 @@
 import type { LinkEffects } from '../machines/link.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
+import { isBanned } from '../domain/membership.ts'
 import { mayDial } from './address-class.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
@@ -21,6 +22,8 @@ export interface Links {
   isLinked(server: ServerId): boolean
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
+  /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
+  heardAt(server: ServerId): number | undefined
   /** Sends over the link; false when there is none. */
   send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
   broadcast(lane: Lane, text: string | Promise<string>, except?: ReadonlySet<ServerId>, failed?: (error: unknown) => void): void
@@ -64,7 +67,7 @@ export const createLinks = (node: Node): Links => {
 
   const dial = (server: ServerId): void => {
     const member = node.state.membership.servers.get(server)
-    if (node.runtime.isSetAside(address(server))) return
+    if (node.runtime.isSetAside(address(server)) || isBanned(node.state.membership, server, member?.pubkey)) return
     if (member === undefined || node.stopping || stateOf(server) === 'linked' || stateOf(server) === 'dialling') return
     if (!mayDial(node.self, member.host, member.port)) {
       node.count('refused', 'address_class')
@@ -93,7 +96,7 @@ export const createLinks = (node: Node): Links => {
   }
 
   const beat = (): void => {
-    const event = signedEvent(node.signer, {}, 'control')
+    const event = signedEvent(node.signer, {}, 'heartbeat')
     for (const link of links.values()) {
       const connection = sendable(link)
       if (connection === undefined) continue
@@ -208,6 +211,7 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
+    heardAt: server => (stateOf(server) === 'linked' ? links.get(server)?.lastSeen : undefined),
     isLinked: server => {
       const link = links.get(server)
       return link !== undefined && sendable(link) !== undefined

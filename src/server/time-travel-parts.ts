@@ -5,7 +5,7 @@ import type { RecordedFact } from '../store/log.ts'
 import type { NodeFold } from './replay.ts'
 
 /** `node` has one piece, itself; the others one for each machine, user or server. */
-export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers', 'set_aside'] as const
+export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers', 'bans', 'set_aside'] as const
 export type Part = (typeof parts)[number]
 
 export interface Piece {
@@ -52,6 +52,10 @@ const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unkno
       }
     )
   },
+  bans: ({ state }, key) => {
+    const ban = state.membership.bans.get(key as ServerId)
+    return ban && { pubkey: ban.pubkey ?? null, why: ban.why }
+  },
   set_aside: ({ state }, key) => state.aside.get(key as Address),
 }
 
@@ -64,6 +68,7 @@ const keysOf: { readonly [Name in Part]: (fold: NodeFold) => Iterable<string> } 
   directory: ({ state }) => state.directory.users.keys(),
   'pins.users': ({ state }) => state.directory.pins.keys(),
   'pins.servers': ({ state }) => state.membership.servers.keys(),
+  bans: ({ state }) => state.membership.bans.keys(),
   set_aside: ({ state }) => state.aside.keys(),
 }
 
@@ -79,12 +84,16 @@ const ofUser = (user: string): readonly Piece[] => [
   { part: 'pins.users', key: user },
 ]
 
+/** Facts after which a server's users are not listed any more. */
+const LOSES_USERS: ReadonlySet<Fact['type']> = new Set(['server.forgotten', 'server.banned', 'server.trusted'])
+
 /** Kind of fact (before the dot) → pieces that it may change beside the machine of its stream. A kind without a row may change any. */
 const reach: Readonly<Record<string, (fact: never, fold: NodeFold) => readonly Piece[]>> = {
   node: (fact: Fact, fold) => (fact.type === 'node.started' ? all(fold, 'node', 'machines', 'directory') : all(fold, 'node')),
   server: (fact: Extract<Fact, { readonly server: ServerId }>, fold) => [
     { part: 'pins.servers', key: fact.server },
-    ...(fact.type === 'server.forgotten' ? all(fold, 'directory') : []),
+    { part: 'bans', key: fact.server },
+    ...(LOSES_USERS.has(fact.type) ? all(fold, 'directory') : []),
   ],
   link: (fact: Extract<Fact, { readonly server: ServerId }>) => [{ part: 'pins.servers', key: fact.server }],
   session: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
