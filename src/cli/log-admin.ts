@@ -12,6 +12,7 @@ import { CommandFailure, exitCodes } from './failure.ts'
 import { command, commandRunning, type NodeOptions } from './node-control.ts'
 import { sequenceNumber, withExamples } from './options.ts'
 import { jsonLine, printLine, shown, styled, tell } from './output.ts'
+import { plural } from './tables.ts'
 
 interface AdminOptions extends NodeOptions {
   readonly json?: true
@@ -23,8 +24,6 @@ const KEPT = 1_000
 /** Prints a result: the object for scripts, a sentence for people. */
 const answer = (json: true | undefined, result: unknown, sentence: string): Promise<void> =>
   printLine(json === true ? jsonLine(result) : sentence)
-
-const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
 const compact = async ({ keep, json, ...node }: AdminOptions & { readonly keep: number }): Promise<void> => {
   const result = (await command(node, 'compact', { keep })) as { readonly dropped: number; readonly base: number }

@@ -8,7 +8,7 @@ import { fingerprintOf } from './fingerprint.ts'
 import { command, type NodeOptions } from './node-control.ts'
 import { withExamples } from './options.ts'
 import { jsonLine, printLine, shown, tell } from './output.ts'
-import { duration, tableLines } from './tables.ts'
+import { addressOf, duration, tableLines } from './tables.ts'
 
 interface Options extends NodeOptions {
   readonly json?: true
@@ -20,10 +20,10 @@ const mark = (pubkey: string | null): string => (pubkey === null ? '' : fingerpr
 const answer = (json: true | undefined, result: unknown, sentence: string): Promise<void> =>
   printLine(json === true ? jsonLine(result) : sentence)
 
-const peerRow = ({ server_id, state, host, port, heard_ms, pubkey, vouched_by, banned, offers }: PeerView): readonly string[] => [
+const peerRow = ({ server_id, state, host, port, tls, heard_ms, pubkey, vouched_by, banned, offers }: PeerView): readonly string[] => [
   server_id,
   state,
-  host === null ? '' : `${host}:${String(port)}`,
+  host === null || port === null ? '' : addressOf({ host, port, tls }),
   heard_ms === null ? '' : `${duration(heard_ms)} ago`,
   mark(pubkey),
   banned !== null
@@ -132,10 +132,10 @@ const withNode = (adding: Command): Command =>
 
 /** Options may stand before or behind the name of a subcommand. */
 const merged =
-  <Args extends readonly unknown[]>(run: (...args: Args) => Promise<void>) =>
+  (run: (...args: never[]) => Promise<void>) =>
   async (...given: readonly unknown[]): Promise<void> => {
     const inner = given.at(-1) as Command
-    await run(...([...given.slice(0, -2), inner.optsWithGlobals()] as unknown as Args))
+    await run(...([...given.slice(0, -2), inner.optsWithGlobals()] as never[]))
   }
 
 /** Adds `socp peers`. */

@@ -1,7 +1,7 @@
 /** `socp serve`: runs a server until it is told to stop. */
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { stringify } from 'yaml'
 import { nodeCrypto } from '../crypto/node-crypto.ts'
@@ -20,6 +20,7 @@ import { startNode } from '../server/start.ts'
 import { readConfig, type ServeOptions } from './config-file.ts'
 import { ensuredDirectory, filesIn, serverDirectory } from './data-directory.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
+import { readTls } from './tls-files.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { createLogger } from './logger.ts'
 import { openNodeLog, refuseEmptyLog, refuseLostLog } from './node-log.ts'
@@ -70,19 +71,38 @@ const humanLines = (event: NodeEvent, data: string, introducer: string, loopback
   }
 }
 
+const reloadedLines = (changed: readonly string[], kept: readonly string[]): readonly string[] => [
+  `${styled('green', 'reloaded')}  ${changed.length === 0 ? 'nothing is different' : changed.join(', ')}`,
+  ...kept.map(
+    name => `${styled('yellow', 'kept')}      ${name} cannot change while the server runs: it keeps its value until the next start`,
+  ),
+]
+
+/** Whether this was started at a terminal that is not there any more. */
+const terminalGone = (): boolean => {
+  if (!process.stdout.isTTY) return false
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return false
+  } catch {
+    return true
+  }
+}
+
 const serve = async (options: ServeOptions): Promise<void> => {
-  const config = await readConfig(options)
+  let config = await readConfig(options)
+  const tls = await readTls(config, options.config)
   const data = await ensuredDirectory(options.data)
   const crypto = nodeCrypto()
   const random = nodeRandom()
   const clock = nodeClock()
   const passphrase = await readPassphrase(options.passphraseFile)
   const identity = await loadOrCreateIdentity(data, { crypto, random, passphrase })
-  const write = createLogger(config.log_level, { events: options.json !== true })
+  const write = createLogger(() => config.log_level, { events: options.json !== true })
   const introducerFile = join(data, 'introducer.yaml')
   refuseLostLog(filesIn(data).log, introducerFile)
   const log = await openNodeLog(filesIn(data).log, { crypto, random, clock }, why => {
-    write('warn', why)
+    write('warn', 'the log has trouble', { why })
   })
   await refuseEmptyLog(log, introducerFile)
   const tell = (event: NodeEvent): void => {
@@ -117,9 +137,11 @@ const serve = async (options: ServeOptions): Promise<void> => {
   process.on('unhandledRejection', error => {
     write('error', 'a bug: a rejection that nobody handles', { error: error instanceof Error ? error.stack : String(error) })
   })
+  const network = nodeNetwork({ trust: tls.trust, ...(tls.identity === undefined ? {} : { tls: tls.identity }) })
+  if (tls.warning !== undefined) write('warn', 'the certificate does not fit', { why: tls.warning })
   const node = await startNode({
     config,
-    ports: { clock, random, crypto, network: nodeNetwork() },
+    ports: { clock, random, crypto, network },
     log,
     control: controlSocket(filesIn(data).control),
     monitor: {
@@ -135,7 +157,7 @@ const serve = async (options: ServeOptions): Promise<void> => {
     write,
     tell,
     fatal: error => {
-      write('error', `the server stops: ${error.message}`)
+      write('error', 'the server stops', { why: error.message })
       end(exitCodes.failed)
     },
   }).catch(async (error: unknown) => {
@@ -150,6 +172,31 @@ const serve = async (options: ServeOptions): Promise<void> => {
     throw error
   })
 
+  let reloading: Promise<void> = Promise.resolve()
+  const reload = async (): Promise<void> => {
+    try {
+      const wanted = await readConfig(options)
+      const renewed = await readTls(wanted, options.config)
+      if ((renewed.identity === undefined) !== (tls.identity === undefined))
+        write('warn', 'a setting cannot change while the server runs, it keeps its value until the next start', { setting: 'tls' })
+      else if (renewed.identity !== undefined) network.renew(renewed.identity)
+      if (renewed.warning !== undefined) write('warn', 'the certificate does not fit', { why: renewed.warning })
+      const { changed, kept } = await node.reload(wanted)
+      // what the node keeps is asked for again next time
+      config = { ...config, log_level: wanted.log_level }
+      if (options.json !== true) for (const line of reloadedLines(changed, kept)) void printLine(line)
+    } catch (error) {
+      // a mistake in a file must not end a server that runs
+      write('error', 'the configuration was not taken, everything stays as it was', {
+        why: error instanceof Error ? error.message : String(error),
+      })
+    }
+  }
+  process.on('SIGHUP', () => {
+    // it is also how a terminal says that it is gone
+    if (terminalGone()) onSignal('SIGHUP')
+    else reloading = reloading.then(reload)
+  })
   void asked
     .then(signal => node.stop(signal))
     .then(

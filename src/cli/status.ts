@@ -7,7 +7,7 @@ import { CommandFailure, exitCodes } from './failure.ts'
 import { commandRunning } from './node-control.ts'
 import { withExamples } from './options.ts'
 import { jsonLine, printLine, shown, styled } from './output.ts'
-import { duration, size, tableLines } from './tables.ts'
+import { addressOf, duration, plural, size, tableLines } from './tables.ts'
 
 interface StatusOptions {
   readonly data: string
@@ -16,15 +16,15 @@ interface StatusOptions {
 
 const stateStyles: Readonly<Record<string, 'green' | 'yellow' | 'red'>> = { ready: 'green', stopping: 'yellow' }
 
-const linkRow = (now: number, { server_id, state, host, port, since, redial_at, failures, heard_ms, proven }: LinkStatus) => [
+const linkRow = (now: number, { server_id, state, host, port, tls, since, redial_at, failures, heard_ms, proven }: LinkStatus) => [
   server_id,
   state,
-  host === null ? '' : `${host}:${String(port)}`,
+  host === null || port === null ? '' : addressOf({ host, port, tls }),
   since === null ? '' : duration(now - since),
   heard_ms === null ? '' : `${duration(heard_ms)} ago`,
   [
     ...(proven ? [] : ['unproven']),
-    ...(failures > 0 ? [`${failures} failures`] : []),
+    ...(failures > 0 ? [plural(failures, 'failure')] : []),
     ...(redial_at === null || state !== 'resting' ? [] : [`dialled in ${duration(Math.max(0, redial_at - now))}`]),
   ].join(', '),
 ]
@@ -42,7 +42,7 @@ const lines = (status: Status): readonly string[] => {
   const busy = queues(gauges)
   return [
     `${styled('bold', 'server')}   ${status.server_id} is ${styled(stateStyles[status.state] ?? 'red', status.state)}`,
-    `reached  ${status.advertised.host}:${status.advertised.port}`,
+    `reached  ${addressOf(status.advertised)}`,
     `up       ${duration(status.uptime_ms)}, epoch ${status.epoch}`,
     `users    ${users.online} online, ${users.here} of them here${users.detached > 0 ? `, ${users.detached} away` : ''}`,
     `log      ${log.facts} facts${log.bytes === null ? '' : `, ${size(log.bytes)}`}`,

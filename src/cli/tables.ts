@@ -1,4 +1,5 @@
 /** Tables and figures for people. */
+import { authorityOf, urlOf } from '../protocol/address.ts'
 import { shown, styled } from './output.ts'
 
 /** Rows under a header, each column as wide as it needs; what others wrote is made safe here. */
@@ -37,3 +38,9 @@ export const size = (bytes: number): string => {
   const value = bytes / 1_000 ** power
   return `${power === 0 ? value : value.toFixed(1)} ${names[power] ?? ''}`
 }
+
+/** `host:port`, or with `wss://` where one speaks TLS there. */
+export const addressOf = ({ host, port, tls = false }: { readonly host: string; readonly port: number; readonly tls?: boolean }): string =>
+  tls ? urlOf({ host, port, tls }) : authorityOf({ host, port })
+
+export const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`

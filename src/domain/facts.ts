@@ -30,12 +30,14 @@ export type MembershipFact =
       readonly pubkey: PublicKeyText
       readonly host: string
       readonly port: number
+      /** One speaks TLS there. */
+      readonly tls?: true
       /** The introducer that vouched, or the operator's own list. */
       readonly vouchedBy: ServerId | 'operator'
     }
   /** Pinned but never linked within the time that a newcomer has; its place is free again. */
   | { readonly type: 'server.forgotten'; readonly server: ServerId }
-  | { readonly type: 'server.moved'; readonly server: ServerId; readonly host: string; readonly port: number }
+  | { readonly type: 'server.moved'; readonly server: ServerId; readonly host: string; readonly port: number; readonly tls?: true }
 
 /** What the operator decided about a server. Stream `server:<id>`. */
 export type OperatorFact =
@@ -128,6 +130,7 @@ export interface Voucher {
   readonly host: string
   readonly port: number
   readonly pubkey: PublicKeyText
+  readonly tls?: true
   readonly sig: Base64Url
 }
 

@@ -1,12 +1,11 @@
 /** Which servers belong to the mesh, by which key, and where they are reached. */
+import { type ServerAddress, tlsOf } from '../protocol/address.ts'
 import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
 import type { LinkFact, MembershipFact, OperatorFact } from './facts.ts'
 
-export interface Member {
+export interface Member extends ServerAddress {
   readonly id: ServerId
   readonly pubkey: PublicKeyText
-  readonly host: string
-  readonly port: number
   readonly vouchedBy: ServerId | 'operator'
   /** Was linked at least once: such a member is never forgotten for being away. */
   readonly linked: boolean
@@ -37,11 +36,9 @@ export const isBanned = ({ bans }: Membership, server: ServerId, pubkey?: Public
   bans.has(server) || (pubkey !== undefined && bans.values().some(ban => ban.pubkey === pubkey))
 
 /** A key and an address that somebody entitled to it vouches for. */
-export interface Vouched {
+export interface Vouched extends ServerAddress {
   readonly server: ServerId
   readonly pubkey: PublicKeyText
-  readonly host: string
-  readonly port: number
   readonly vouchedBy: ServerId | 'operator'
 }
 
@@ -66,8 +63,8 @@ export const decideMembership = (
     return { facts: [{ type: 'server.pinned', ...vouched }] }
   }
   if (known.pubkey !== vouched.pubkey) return { facts: [], conflict: 'key' }
-  if (known.host === vouched.host && known.port === vouched.port) return { facts: [] }
-  return { facts: [{ type: 'server.moved', server: vouched.server, host: vouched.host, port: vouched.port }] }
+  if (known.host === vouched.host && known.port === vouched.port && known.tls === vouched.tls) return { facts: [] }
+  return { facts: [{ type: 'server.moved', server: vouched.server, host: vouched.host, port: vouched.port, ...tlsOf(vouched.tls) }] }
 }
 
 /** Folds a fact about a server or its link, in place. */
@@ -81,13 +78,17 @@ export const evolveMembership = (membership: Membership, fact: MembershipFact | 
         pubkey: known?.pubkey ?? fact.pubkey,
         host: fact.host,
         port: fact.port,
+        ...tlsOf(fact.tls),
         vouchedBy: fact.vouchedBy,
         linked: known?.linked ?? false,
         proven: known?.proven ?? false,
       })
       return
     case 'server.moved':
-      if (known !== undefined) servers.set(fact.server, { ...known, host: fact.host, port: fact.port })
+      if (known !== undefined) {
+        const { tls: _, ...member } = known
+        servers.set(fact.server, { ...member, host: fact.host, port: fact.port, ...tlsOf(fact.tls) })
+      }
       return
     case 'server.forgotten':
       servers.delete(fact.server)

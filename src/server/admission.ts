@@ -1,6 +1,7 @@
 /** Who may link and who may attach: everything that is decided about a hello before its sender proves to hold the key. */
 import { homeOf } from '../domain/directory.ts'
 import { decideMembership, isBanned } from '../domain/membership.ts'
+import { tlsOf } from '../protocol/address.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { type PublicKeyText, serverId, userId, type ServerId } from '../protocol/ids.ts'
@@ -50,6 +51,10 @@ export const greetServer = async (
     sendable: !stock || connection.direction === 'dialled',
     offset: node.ports.clock.now() - frame.ts,
     newcomer,
+    moved:
+      known === undefined || stock || payload.host !== known.host || payload.port !== known.port
+        ? undefined
+        : { tls: payload.tls === true },
   }
 }
 
@@ -71,6 +76,13 @@ export const pinNewcomer = (node: Node, { vouched, introducer }: Newcomer): void
   if (facts.length > 0 && introducer !== undefined && !node.introducer.admitsOneMore(introducer))
     throw new ProtocolError('TIMEOUT', 'too_many_newcomers')
   for (const fact of facts) node.runtime.record(`server:${vouched.server}`, fact)
+}
+
+/** Notes that a member which has proved itself speaks TLS at its address now, or no more. */
+export const noteTls = (node: Node, server: ServerId, tls: boolean): void => {
+  const member = node.state.membership.servers.get(server)
+  if (member === undefined || (member.tls === true) === tls || node.runtime.isSetAside(`server:${server}`)) return
+  node.runtime.record(`server:${server}`, { type: 'server.moved', server, host: member.host, port: member.port, ...tlsOf(tls) })
 }
 
 /** Admits a user by their hello, or rejects. */

@@ -26,6 +26,8 @@ export type Peer =
       readonly offset: number
       /** To be pinned when the handshake is over. */
       readonly newcomer: Newcomer | undefined
+      /** What a known member says of its address, to be noted when the handshake is over. */
+      readonly moved: { readonly tls: boolean } | undefined
     }
   | {
       readonly role: 'user'

@@ -1,8 +1,9 @@
 /** What an operator may ask a node to do, running or not: one row a command, with its parameters. */
 import { z } from 'zod'
-import type { ControlRequest } from '../ports/control.ts'
+import { ControlError, type ControlListener, type ControlPort, type ControlRequest } from '../ports/control.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { type Carrying, createOperator } from './operator.ts'
+import type { Log } from './events.ts'
 import { createPurge, type Farewell } from './erasure.ts'
 import { createSetAsideStreams, type Readmission } from './set-aside.ts'
 import { type Premises, type Upkeep, UpkeepRefused } from './upkeep.ts'
@@ -120,5 +121,16 @@ export const createControl = (premises: Premises, upkeep: Upkeep, live?: Live): 
       // a refusal that is thrown becomes the answer
       resolve(run(params, progress))
     })
+  }
+}
+
+/** A node that an operator cannot ask anything is a node still. */
+export const takeCommands = async (port: ControlPort, control: Control, write: Log): Promise<ControlListener | undefined> => {
+  try {
+    return await port.listen(control)
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error
+    write('warn', 'no commands are taken while this node runs', { why: error.message })
+    return undefined
   }
 }

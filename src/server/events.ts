@@ -1,4 +1,5 @@
 /** What a node tells whoever started it; `socp serve --json` prints these as they are. */
+import type { ServerAddress } from '../protocol/address.ts'
 import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
 
 export type NodeEvent =
@@ -9,7 +10,7 @@ export type NodeEvent =
       readonly url: string
       readonly pubkey: PublicKeyText
       readonly epoch: number
-      readonly advertised: { readonly host: string; readonly port: number }
+      readonly advertised: ServerAddress
       /** Where health and metrics are answered; absent when they are not. */
       readonly http?: string
     }

@@ -1,5 +1,6 @@
 /** Peer links: one actor and one machine for each member, whatever number of sockets carries it. */
 import type { LinkEffects } from '../machines/link.ts'
+import { tlsOf, urlOf } from '../protocol/address.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
 import { isBanned } from '../domain/membership.ts'
@@ -60,6 +61,8 @@ const JITTER = 0.25
 
 export const createLinks = (node: Node): Links => {
   const links = new Map<ServerId, Link>()
+  /** Servers that are dialled with TLS the next time, because it did not work without. */
+  const tryTls = new Set<ServerId>()
   const address = (server: ServerId): Address => `link:${server}`
   const stateOf = (server: ServerId): string | undefined => node.runtime.machine(address(server))?.state
   const sendable = (link: Link): Connection | undefined =>
@@ -74,10 +77,12 @@ export const createLinks = (node: Node): Links => {
       node.log('warn', 'not dialled: its address is of another class than our own', { server, host: member.host, port: member.port })
       return
     }
-    const url = `ws://${member.host.includes(':') ? `[${member.host}]` : member.host}:${member.port}`
+    // it may speak TLS by now without our knowing; it proves itself either way, and what we know to speak TLS is never dialled without
+    const url = urlOf({ ...member, ...tlsOf(member.tls === true || tryTls.has(server)) })
     node.runtime.record(address(server), { type: 'link.dialled', server, url })
     node.runtime.release(() => {
       node.connections.dial(server, url, why => {
+        if (member.proven && !tryTls.delete(server)) tryTls.add(server)
         if (!node.stopped && stateOf(server) === 'dialling') node.runtime.record(address(server), { type: 'link.failed', server, why })
       })
     })
@@ -236,6 +241,7 @@ export const createLinks = (node: Node): Links => {
     },
     forget(server) {
       links.delete(server)
+      tryTls.delete(server)
       node.timers.cancel(address(server))
       node.supervisor.stop(address(server), 'forgotten')
     },

@@ -37,6 +37,8 @@ export interface Node {
     readonly pubkey: PublicKeyText
     readonly host: string
     readonly port: number
+    /** One speaks TLS there. */
+    readonly tls: boolean
     /** The class of address that this node dials: its own, unless the operator says another. */
     readonly reach: AddressClass
   }

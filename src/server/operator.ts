@@ -3,9 +3,9 @@ import { parsePublicKey } from '../crypto/public-key.ts'
 import { nextSeq } from '../domain/directory.ts'
 import type { Fact } from '../domain/facts.ts'
 import { conflicts, decideMembership } from '../domain/membership.ts'
+import { parseAddress } from '../protocol/address.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
-import { parseHostPort } from './config.ts'
 import { type Premises, UpkeepRefused } from './upkeep.ts'
 
 /** What only a running node does about a decision. */
@@ -30,6 +30,7 @@ export interface PeerView {
   readonly state: string
   readonly host: string | null
   readonly port: number | null
+  readonly tls: boolean
   readonly pubkey: string | null
   readonly proven: boolean
   readonly vouched_by: string | null
@@ -111,6 +112,7 @@ export const createOperator = ({ fold, runtime }: Premises, carrying?: Carrying)
       state: membership.bans.has(server) ? 'banned' : (machine?.state ?? 'unknown'),
       host: member?.host ?? null,
       port: member?.port ?? null,
+      tls: member?.tls === true,
       pubkey: member?.pubkey ?? membership.bans.get(server)?.pubkey ?? null,
       proven: member?.proven ?? false,
       vouched_by: member?.vouchedBy ?? null,
@@ -168,9 +170,9 @@ export const createOperator = ({ fold, runtime }: Premises, carrying?: Carrying)
       if (member?.pubkey === pubkey) throw new UpkeepRefused(`That is the key that is pinned for ${server} already.`)
       if (member !== undefined) await record(`server:${server}`, { type: 'server.trusted', server, pubkey })
       else {
-        const at = parseHostPort(address ?? '')
+        const at = parseAddress(address ?? '')
         if (at === undefined) throw new UpkeepRefused(`An address is HOST:PORT, not ${String(address)}.`)
-        const { facts, conflict } = decideMembership({ server, pubkey, host: at.host, port: at.port, vouchedBy: 'operator' }, membership, {
+        const { facts, conflict } = decideMembership({ server, pubkey, ...at, vouchedBy: 'operator' }, membership, {
           servers: carrying?.members ?? MEMBERS,
         })
         if (conflict !== undefined) throw new UpkeepRefused(`${server} cannot be pinned: ${conflicts[conflict]}.`)

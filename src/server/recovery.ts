@@ -46,7 +46,7 @@ export const beginAtBase = async (log: Pick<Foldable, 'base'> | undefined, fold:
 
 const beginAtSnapshot = async (log: DurableLog<Fact>, fold: NodeFold, write: Log): Promise<Beginning | undefined> => {
   const ignored = (why: string): void => {
-    write('warn', `a snapshot was passed over: ${why}`)
+    write('warn', 'a snapshot was passed over', { why })
   }
   const snapshot = await log.snapshots.newest(FOLD_VERSION, ignored)
   if (snapshot === undefined) return undefined

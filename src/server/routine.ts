@@ -19,7 +19,6 @@ export interface Routine {
 const WATCH_MS = 5_000
 
 export const createRoutine = (node: Node, upkeep: Upkeep, vitals: Pick<Vitals, 'noteLogBytes'>): Routine => {
-  const { config } = node
   let busy = false
 
   const snapshot = async (): Promise<void> => {
@@ -31,7 +30,7 @@ export const createRoutine = (node: Node, upkeep: Upkeep, vitals: Pick<Vitals, '
     if (made !== undefined) node.log('debug', 'made a checkpoint', { seq: made.seq })
   }
   const shrink = async (): Promise<void> => {
-    const made = await upkeep.alone(() => upkeep.shrink(config.limits.logBytes))
+    const made = await upkeep.alone(() => upkeep.shrink(node.config.limits.logBytes))
     vitals.noteLogBytes(await upkeep.bytes())
     if (made !== undefined) node.log('info', 'compacted the log to keep it within limits.logBytes', made)
   }
@@ -42,7 +41,7 @@ export const createRoutine = (node: Node, upkeep: Upkeep, vitals: Pick<Vitals, '
     } catch (error) {
       // the log stops the node by itself then, with the same sentence
       if (error instanceof LogRefused) return
-      node.log('warn', `${what} was not made: ${error instanceof Error ? error.message : String(error)}`)
+      node.log('warn', 'upkeep of the log failed', { what, why: error instanceof Error ? error.message : String(error) })
     }
   }
 
@@ -55,14 +54,14 @@ export const createRoutine = (node: Node, upkeep: Upkeep, vitals: Pick<Vitals, '
         const look = async (): Promise<void> => {
           await attempt('room in the log', shrink)
           // a snapshot is as long as there are users, so a big node makes them more rarely
-          if (upkeep.sinceSnapshot() >= Math.max(config.limits.snapshotFacts, node.state.directory.pins.size))
+          if (upkeep.sinceSnapshot() >= Math.max(node.config.limits.snapshotFacts, node.state.directory.pins.size))
             await attempt('a snapshot', snapshot)
         }
         void look().finally(() => {
           busy = false
         })
       })
-      node.timers.every(config.timing.checkpointMs, () => {
+      node.timers.every(node.config.timing.checkpointMs, () => {
         void attempt('a checkpoint', checkpoint)
       })
     },

@@ -3,13 +3,14 @@ import type { NamedEffect } from '../actors/contract.ts'
 import { createRuntime } from '../actors/runtime.ts'
 import { createSigningQueue, measureSigning } from '../crypto/signing-queue.ts'
 import type { Fact } from '../domain/facts.ts'
-import { ControlError, type ControlListener, type ControlPort } from '../ports/control.ts'
+import type { ControlPort } from '../ports/control.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
 import type { HttpPort } from '../ports/http.ts'
 import type { Exposition } from '../ports/metrics.ts'
 import type { Listener } from '../ports/network.ts'
 import type { Ports } from '../ports/ports.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
+import { authorityOf, parseAddress, tlsOf, urlOf } from '../protocol/address.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { ServerId } from '../protocol/ids.ts'
@@ -19,7 +20,7 @@ import { type AddressClass, addressClass } from './address-class.ts'
 import { createBootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import { createConnections } from './connection.ts'
-import { type Control, createControl } from './control.ts'
+import { createControl, takeCommands } from './control.ts'
 import { createDirectoryService } from './directory-service.ts'
 import type { Log, NodeEvent } from './events.ts'
 import { createSeen } from './freshness.ts'
@@ -34,6 +35,7 @@ import { createOtherKeys } from './other-keys.ts'
 import { pruneNewcomers } from './newcomers.ts'
 import { within } from './patience.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
+import { type Reloaded, reloadNode } from './reload.ts'
 import { createRefusals } from './refusals.ts'
 import { createNodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
@@ -66,6 +68,8 @@ export interface NodeOptions {
 }
 
 export interface RunningNode extends Pick<Vitals, 'counters' | 'gauges' | 'distributions'> {
+  /** Takes another configuration; answers what changed and what keeps its value until the next start. */
+  reload(config: NodeConfig): Promise<Reloaded>
   /** Says goodbye to users and peers, lets what was recorded through, and closes the log. */
   stop(why: string): Promise<void>
 }
@@ -108,7 +112,7 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
   const rate = await measureSigning({ crypto: ports.crypto, privateKey, clock: ports.clock, inFlight: options.cores })
   write('info', 'measured this machine', { signaturesPerSecond: Math.round(rate) })
 
-  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0, reach: 'unusable' as AddressClass }
+  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0, tls: false, reach: 'unusable' as AddressClass }
   const node = {
     config,
     ports,
@@ -172,7 +176,7 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
     for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
   const answer = options.monitor && createHealth(vitals, () => (phase === 'stopped' ? 'stopping' : phase), options.monitor.expose)
-  const http = answer && config.http && (await options.monitor?.http.listen(config.http, answer))
+  const http = answer && config.http && (await options.monitor.http.listen(config.http, answer))
   if (http !== undefined) opened.push(() => http.close())
   const recovered = await recoverNode({ log: options.log, fold, runtime: node.runtime, write })
   if (state.self !== undefined && state.self !== self.id)
@@ -199,11 +203,11 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
       return node.connections.accept(socket)
     },
   )
-  Object.assign(
-    self,
-    options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
-  )
-
+  const advertised = config.advertise === undefined ? undefined : parseAddress(config.advertise)
+  // behind something that speaks TLS for it, or not, an address says so itself
+  const tls = config.advertise?.includes('://') === true ? advertised?.tls : listener.tls
+  const address = { host: (advertised ?? listener).host, port: (advertised ?? listener).port }
+  Object.assign(self, { ...address, tls: tls === true })
   self.reach = config.reach ?? addressClass(self.host)
 
   // from here on the log says that this incarnation lives; every machine answers it
@@ -229,17 +233,16 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
     premises &&
     upkeep &&
     options.control &&
-    (await listenTo(options.control, createControl(premises, upkeep, liveParts(node, status)), write))
-  const url = `ws://${authority(listener)}`
+    (await takeCommands(options.control, createControl(premises, upkeep, liveParts(node, status)), write))
   phase = 'ready'
   node.tell({
     event: 'ready',
     server_id: self.id,
-    url,
+    url: urlOf(listener),
     pubkey: self.pubkey,
     epoch: options.log.epoch,
-    advertised: { host: self.host, port: self.port },
-    ...(http === undefined ? {} : { http: `http://${authority(http)}` }),
+    advertised: { ...address, ...tlsOf(tls) },
+    ...(http === undefined ? {} : { http: `http://${authorityOf(http)}` }),
   })
   node.links.start()
   node.transfers.start()
@@ -255,6 +258,7 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
     counters: vitals.counters,
     gauges: vitals.gauges,
     distributions: vitals.distributions,
+    reload: wanted => reloadNode(node, wanted),
     stop: why =>
       (stopping ??= (async () => {
         phase = 'stopping'
@@ -276,24 +280,5 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
       })()),
   }
 }
-
-/** A node that an operator cannot ask anything is a node still. */
-const listenTo = async (port: ControlPort, control: Control, write: Log): Promise<ControlListener | undefined> => {
-  try {
-    return await port.listen(control)
-  } catch (error) {
-    if (!(error instanceof ControlError)) throw error
-    write('warn', `no commands are taken while this node runs: ${error.message}`)
-    return undefined
-  }
-}
-
-const advertised = (text: string): { readonly host: string; readonly port: number } => {
-  const at = text.lastIndexOf(':')
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
-}
-
-const authority = ({ host, port }: { readonly host: string; readonly port: number }): string =>
-  `${host.includes(':') ? `[${host}]` : host}:${port}`
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }

@@ -1,4 +1,5 @@
 /** What `socp status` shows of a running node. */
+import { type ServerAddress, tlsOf } from '../protocol/address.ts'
 import type { ServerId } from '../protocol/ids.ts'
 import type { Node } from './node.ts'
 import type { Numbers, Vitals } from './vitals.ts'
@@ -8,6 +9,7 @@ export interface LinkStatus {
   readonly state: string
   readonly host: string | null
   readonly port: number | null
+  readonly tls: boolean
   readonly proven: boolean
   /** Since when it is linked, and when it is dialled next: Unix milliseconds. */
   readonly since: number | null
@@ -21,7 +23,7 @@ export interface LinkStatus {
 export interface Status {
   readonly server_id: ServerId
   readonly state: 'ready' | 'stopping'
-  readonly advertised: { readonly host: string; readonly port: number }
+  readonly advertised: ServerAddress
   readonly pubkey: string
   readonly epoch: number
   readonly started_at: number
@@ -54,6 +56,7 @@ export const createStatus = (node: Node, vitals: Vitals, log: { bytes(): Promise
       state: node.state.membership.bans.has(server) ? 'banned' : (machine?.state ?? 'new'),
       host: member?.host ?? null,
       port: member?.port ?? null,
+      tls: member?.tls === true,
       proven: member?.proven ?? false,
       since: number('since'),
       redial_at: number('redialAt'),
@@ -66,7 +69,7 @@ export const createStatus = (node: Node, vitals: Vitals, log: { bytes(): Promise
     return {
       server_id: node.self.id,
       state: node.stopping ? 'stopping' : 'ready',
-      advertised: { host: node.self.host, port: node.self.port },
+      advertised: { host: node.self.host, port: node.self.port, ...tlsOf(node.self.tls) },
       pubkey: node.self.pubkey,
       epoch: node.state.epoch,
       started_at: startedAt,

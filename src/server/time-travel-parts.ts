@@ -1,5 +1,6 @@
 /** What a node's state is made of, piece by piece, and which pieces a fact can change: so that a change is found without comparing all. */
 import type { Fact } from '../domain/facts.ts'
+import { tlsOf } from '../protocol/address.ts'
 import type { Address, ServerId, UserId } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
 import type { NodeFold } from './replay.ts'
@@ -46,6 +47,7 @@ const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unkno
         pubkey: member.pubkey,
         host: member.host,
         port: member.port,
+        ...tlsOf(member.tls),
         vouched_by: member.vouchedBy,
         linked: member.linked,
         proven: member.proven,

@@ -2,31 +2,18 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Distribution, Exposition, MetricFamily, Sample } from '../metrics.ts'
 
-/** A histogram whose numbers were kept elsewhere. */
-class KeptHistogram extends Histogram {
-  readonly #described: { readonly name: string; readonly help: string }
-  readonly #kept: Distribution
-  constructor(name: string, help: string, kept: Distribution, registry: Registry) {
-    super({ name, help, buckets: [...kept.bounds], registers: [registry] })
-    this.#described = { name, help }
-    this.#kept = kept
-  }
-
-  /** What the registry writes; in Prometheus' form a bucket counts all that are below it too. */
-  getForPromString() {
-    const { bounds, counts, sum } = this.#kept
-    const { name } = this.#described
-    let below = 0
-    const buckets = [...bounds.map(String), '+Inf'].map((le, index) => {
-      below += counts[index] ?? 0
-      return { metricName: `${name}_bucket`, labels: { le }, value: below }
-    })
-    const totals = [
-      { metricName: `${name}_sum`, labels: {}, value: sum },
-      { metricName: `${name}_count`, labels: {}, value: below },
-    ]
-    return Promise.resolve({ ...this.#described, type: 'histogram', values: [...buckets, ...totals] })
-  }
+/** What the registry writes of a histogram whose numbers were kept elsewhere: in Prometheus' form a bucket counts all that are below it too. */
+const printed = (name: string, help: string, { bounds, counts, sum }: Distribution) => {
+  let below = 0
+  const buckets = [...bounds.map(String), '+Inf'].map((le, index) => {
+    below += counts[index] ?? 0
+    return { metricName: `${name}_bucket`, labels: { le }, value: below }
+  })
+  const totals = [
+    { metricName: `${name}_sum`, labels: {}, value: sum },
+    { metricName: `${name}_count`, labels: {}, value: below },
+  ]
+  return { name, help, type: 'histogram', values: [...buckets, ...totals] }
 }
 
 const labelNamesOf = (samples: readonly Sample[]): string[] => [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))]
@@ -34,7 +21,10 @@ const labelNamesOf = (samples: readonly Sample[]): string[] => [...new Set(sampl
 const register = (registry: Registry, family: MetricFamily): void => {
   const { name, help } = family
   if (family.kind === 'histogram') {
-    new KeptHistogram(name, help, family.distribution, registry)
+    const { distribution } = family
+    const histogram = new Histogram({ name, help, buckets: [...distribution.bounds], registers: [registry] })
+    // the library keeps only what it is told one by one; ours is kept in the node
+    Object.assign(histogram, { getForPromString: () => Promise.resolve(printed(name, help, distribution)) })
     return
   }
   const options = { name, help, labelNames: labelNamesOf(family.samples), registers: [registry] }
