@@ -30,7 +30,7 @@ import { createLinks } from './links.ts'
 import { pruneNewcomers } from './newcomers.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { createRefusals } from './refusals.ts'
-import { createNodeFold } from './replay.ts'
+import { createNodeFold, type NodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
 import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
@@ -44,6 +44,8 @@ export interface NodeOptions {
   readonly ports: Ports
   /** With snapshots and a base where it is a `DurableLog`; without, the whole log is folded at each start. */
   readonly log: EventLog<Fact>
+  /** One that has not lived, for whoever wants to look into the running node. */
+  readonly fold?: NodeFold
   /** Where an operator's commands come in; they need a `DurableLog`. */
   readonly control?: ControlPort
   readonly identity: { readonly id: ServerId; readonly privateKey: PrivateKey }
@@ -69,7 +71,7 @@ const DRAIN_MS = 10_000
 /** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { config, ports, identity, write } = options
-  const fold = createNodeFold()
+  const { fold = createNodeFold() } = options
   const { state, host } = fold
   const counters = new Map<string, number>()
   const handlers = new Map<string, (params: never) => void>()

@@ -1,0 +1,102 @@
+/** The disk of a simulated machine: a real database in memory that outlives its programs, and commits that may go wrong. */
+import type { Crypto } from '../ports/crypto.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import type { DurableLog } from '../store/durable-log.ts'
+import { LogRefused, type RecordedFact } from '../store/log.ts'
+import type { Projections } from '../store/projections.ts'
+import { openSqliteLog } from '../store/sqlite-log.ts'
+import { memoryDatabase, type MemoryDatabase } from '../store/sqlite-memory.ts'
+import type { Upcasters } from '../store/upcasters.ts'
+import type { Life } from './life.ts'
+import type { Schedule } from './schedule.ts'
+
+/**
+ * What the next commit comes to: refused before or after it was written, told late, or never told. Each but `slow` ends
+ * the process or leaves it waiting for ever.
+ */
+export const commitFaults = ['before', 'after', 'slow', 'never'] as const
+export type CommitFault = (typeof commitFaults)[number]
+
+/** Milliseconds until a commit is told: a good disk, and one that is busy with something else. */
+const COMMIT_MS = 0.4
+const SLOW_MS = 2_500
+
+export interface Disk {
+  readonly database: MemoryDatabase
+  /** What happens to the next commit. */
+  fault: CommitFault | undefined
+}
+
+export const createDisk = (): Disk => ({ database: memoryDatabase(), fault: undefined })
+
+export interface DiskOptions<T extends { readonly type: string }> {
+  readonly name: string
+  readonly disk: Disk
+  readonly schedule: Schedule
+  readonly life: Life
+  readonly clock: Clock
+  readonly random: Random
+  readonly sha256: Crypto['sha256']
+  readonly upcasters?: Upcasters
+  readonly projections?: Projections<T>
+  /** Hears of every fact once it is durable. */
+  readonly committed: (facts: readonly RecordedFact<T>[]) => void
+}
+
+/** Opens the log of an incarnation. */
+export const openDisk = async <T extends { readonly type: string }>(options: DiskOptions<T>): Promise<DurableLog<T>> => {
+  const { disk, schedule, life, clock, random } = options
+  const log = await openSqliteLog<T>({
+    file: options.name,
+    database: disk.database,
+    sha256: options.sha256,
+    randomBytes: length => random.bytes(length),
+    endOfTick: run => {
+      clock.endOfTick(run)
+    },
+    ...(options.upcasters !== undefined && { upcasters: options.upcasters }),
+    ...(options.projections !== undefined && { projections: options.projections }),
+  })
+  let refused: LogRefused | undefined
+  /** When the commit before is told: they are told in their order. */
+  let toldAt = 0
+
+  const tell = (ms: number, run: () => void): void => {
+    toldAt = Math.max(toldAt, schedule.now() + ms)
+    schedule.after(toldAt - schedule.now(), () => {
+      life.enter(run)
+    })
+  }
+  const append: DurableLog<T>['append'] = (facts, expected) =>
+    new Promise((resolve, reject) => {
+      if (!life.calls()) return
+      const { fault } = disk
+      disk.fault = undefined
+      if (fault === 'before') refused ??= new LogRefused('The disk refused to write.')
+      if (refused !== undefined) {
+        const why = refused
+        tell(COMMIT_MS, () => {
+          reject(why)
+        })
+        return
+      }
+      if (fault === 'after') refused = new LogRefused('The disk wrote, and said that it had not.')
+      log.append(facts, expected).then(
+        ({ firstSeq }) => {
+          options.committed(facts.map((fact, index) => ({ ...fact, seq: firstSeq + index, version: 0, epoch: log.epoch })))
+          if (fault === 'never') return
+          tell(fault === 'slow' ? SLOW_MS : COMMIT_MS, () => {
+            if (fault === 'after') reject(refused as LogRefused)
+            else resolve({ firstSeq })
+          })
+        },
+        (error: unknown) => {
+          tell(COMMIT_MS, () => {
+            reject(error as Error)
+          })
+        },
+      )
+    })
+  return { ...log, append }
+}
