@@ -3,7 +3,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import type { DurableLog } from '../store/durable-log.ts'
-import { LogRefused, type RecordedFact } from '../store/log.ts'
+import { LogRefused, type NewFact, type RecordedFact } from '../store/log.ts'
 import type { Projections } from '../store/projections.ts'
 import { openSqliteLog } from '../store/sqlite-log.ts'
 import { memoryDatabase, type MemoryDatabase } from '../store/sqlite-memory.ts'
@@ -12,11 +12,13 @@ import type { Life } from './life.ts'
 import type { Schedule } from './schedule.ts'
 
 /**
- * What the next commit comes to: refused before or after it was written, told late, or never told. Each but `slow` ends
- * the process or leaves it waiting for ever.
+ * What the next commit comes to: refused before or after it was written, written and told late, or written and never told. Each
+ * but `slow` ends the process or leaves it waiting for ever.
  */
 export const commitFaults = ['before', 'after', 'slow', 'never'] as const
 export type CommitFault = (typeof commitFaults)[number]
+
+type Expected = Parameters<DurableLog['append']>[1]
 
 /** Milliseconds until a commit is told: a good disk, and one that is busy with something else. */
 const COMMIT_MS = 0.4
@@ -59,44 +61,46 @@ export const openDisk = async <T extends { readonly type: string }>(options: Dis
     ...(options.projections !== undefined && { projections: options.projections }),
   })
   let refused: LogRefused | undefined
-  /** When the commit before is told: they are told in their order. */
-  let toldAt = 0
+  /** Commits are written, and told, one after the other. */
+  let before: Promise<void> = Promise.resolve()
 
-  const tell = (ms: number, run: () => void): void => {
-    toldAt = Math.max(toldAt, schedule.now() + ms)
-    schedule.after(toldAt - schedule.now(), () => {
-      life.enter(run)
+  const passed = (ms: number): Promise<void> =>
+    new Promise(resolve => {
+      schedule.after(ms, () => {
+        life.enter(resolve)
+      })
     })
+  const never = new Promise<never>(() => {})
+
+  const write = async (
+    facts: readonly NewFact<T>[],
+    expected: Expected,
+    fault: CommitFault | undefined,
+  ): Promise<{ readonly firstSeq: number }> => {
+    if (fault === 'before') refused ??= new LogRefused('The disk refused to write.')
+    if (refused !== undefined) throw refused
+    if (fault === 'slow') await passed(SLOW_MS)
+    const written = await log.append(facts, expected)
+    options.committed(facts.map((fact, index) => ({ ...fact, seq: written.firstSeq + index, version: 0, epoch: log.epoch })))
+    if (fault === 'after') refused = new LogRefused('The disk wrote, and said that it had not.')
+    if (refused !== undefined) throw refused
+    if (fault === 'never') await never
+    await passed(COMMIT_MS)
+    return written
   }
-  const append: DurableLog<T>['append'] = (facts, expected) =>
-    new Promise((resolve, reject) => {
-      if (!life.calls()) return
+
+  return {
+    ...log,
+    append(facts, expected) {
+      if (!life.calls()) return never
       const { fault } = disk
       disk.fault = undefined
-      if (fault === 'before') refused ??= new LogRefused('The disk refused to write.')
-      if (refused !== undefined) {
-        const why = refused
-        tell(COMMIT_MS, () => {
-          reject(why)
-        })
-        return
-      }
-      if (fault === 'after') refused = new LogRefused('The disk wrote, and said that it had not.')
-      log.append(facts, expected).then(
-        ({ firstSeq }) => {
-          options.committed(facts.map((fact, index) => ({ ...fact, seq: firstSeq + index, version: 0, epoch: log.epoch })))
-          if (fault === 'never') return
-          tell(fault === 'slow' ? SLOW_MS : COMMIT_MS, () => {
-            if (fault === 'after') reject(refused as LogRefused)
-            else resolve({ firstSeq })
-          })
-        },
-        (error: unknown) => {
-          tell(COMMIT_MS, () => {
-            reject(error as Error)
-          })
-        },
+      const written = before.then(() => write(facts, expected, fault))
+      before = written.then(
+        () => {},
+        () => {},
       )
-    })
-  return { ...log, append }
+      return written
+    },
+  }
 }

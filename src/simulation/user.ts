@@ -33,9 +33,11 @@ export interface UserOptions {
   readonly name: string
   readonly address: string
   readonly home: SimulatedServer
+  /** One of its own when left out. */
+  readonly id?: UserId
 }
 
-export const createUser = (place: Place, dice: Dice, { name, address, home }: UserOptions): SimulatedUser => {
+export const createUser = (place: Place, dice: Dice, { name, address, home, id = dice.uuid() as UserId }: UserOptions): SimulatedUser => {
   const { schedule, network, keyring, witnesses } = place
   const key = keyring.make()
   let incarnations = 0
@@ -55,7 +57,9 @@ export const createUser = (place: Place, dice: Dice, { name, address, home }: Us
       clock: ports.clock,
       random: own.fork('salts'),
       sha256: place.sha256,
-      committed: () => {},
+      committed: facts => {
+        witnesses.userRecorded(user, facts)
+      },
     })
     const client = await createClient({
       ports,
@@ -76,7 +80,7 @@ export const createUser = (place: Place, dice: Dice, { name, address, home }: Us
 
   const user: { -readonly [Part in keyof SimulatedUser]: SimulatedUser[Part] } = {
     name,
-    id: dice.uuid() as UserId,
+    id,
     key,
     machine: network.machine(name, address),
     disk: createDisk(),

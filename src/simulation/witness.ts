@@ -1,5 +1,6 @@
 /** What is seen of a world while it runs: every part tells it, and the trace and the invariants listen. */
 import type { ClientEvent } from '../client/events.ts'
+import type { ClientFact } from '../client/facts.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { LogLevel, NodeEvent } from '../server/events.ts'
 import type { RecordedFact } from '../store/log.ts'
@@ -22,6 +23,8 @@ export interface Witness {
   frameArrived?(from: Machine, to: Machine, text: string): void
   /** Facts of a server, once they are durable. */
   recorded?(server: SimulatedServer, facts: readonly RecordedFact<Fact>[]): void
+  /** The same of a person's program. */
+  userRecorded?(user: SimulatedUser, facts: readonly RecordedFact<ClientFact>[]): void
   /** What a server told whoever started it. */
   told?(server: SimulatedServer, event: NodeEvent): void
   wrote?(server: SimulatedServer, level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void
@@ -45,6 +48,7 @@ const names = [
   'frameSent',
   'frameArrived',
   'recorded',
+  'userRecorded',
   'told',
   'wrote',
   'gaveUp',

@@ -33,12 +33,15 @@ export interface WorldOptions {
 export interface World {
   readonly dice: Dice
   readonly schedule: Schedule
+  readonly place: Place
   readonly network: SimulatedNetwork
   readonly witnesses: Witnesses
   readonly trouble: Trouble
   /** The honest ones. */
   readonly servers: readonly SimulatedServer[]
   readonly liar: SimulatedServer | undefined
+  /** What the liar's machine heard from the others, the newest last. */
+  readonly overheard: readonly string[]
   readonly users: readonly SimulatedUser[]
   /** Takes the power of a machine, and with it the program. The answer brings both back. */
   darken(what: SimulatedServer | SimulatedUser): () => void
@@ -48,6 +51,8 @@ export interface World {
 
 /** Milliseconds until whoever cares for a program starts it again. */
 const RESTART_MS = { least: 200, mean: 2_500 } as const
+/** Frames that a liar remembers: enough to hold presence of all and some messages. */
+const OVERHEARD = 300
 const SERVERS_START_MS = 500
 const USERS_START_MS = { from: 1_500, to: 4_000 } as const
 
@@ -88,6 +93,17 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
       home: honest[index % honest.length] as SimulatedServer,
     }),
   )
+
+  const liar = servers.find(server => server.liar)
+  const overheard: string[] = []
+  if (liar !== undefined)
+    witnesses.join({
+      frameArrived(from, to, text) {
+        if (to !== liar.machine || !honest.some(({ machine }) => machine === from)) return
+        overheard.push(text)
+        if (overheard.length > OVERHEARD) overheard.shift()
+      },
+    })
 
   const down = new Map<SimulatedServer | SimulatedUser, number>()
   const restarts = dice.fork('restarts')
@@ -137,11 +153,13 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
   return {
     dice,
     schedule,
+    place,
     network,
     witnesses,
     trouble,
     servers: honest,
-    liar: servers.find(server => server.liar),
+    liar,
+    overheard,
     users,
     keepDown,
     darken(what) {
