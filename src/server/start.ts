@@ -9,6 +9,7 @@ import { ControlError, type ControlListener, type ControlPort } from '../ports/c
 import type { PrivateKey } from '../ports/crypto.ts'
 import type { Listener } from '../ports/network.ts'
 import type { Ports } from '../ports/ports.ts'
+import { steadyClock } from '../ports/steady-clock.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
@@ -65,12 +66,13 @@ export interface RunningNode {
 }
 
 const backoff = { firstMs: 100, capMs: 5_000 }
-/** How long goodbyes may take. */
+/** Goodbyes may take so long. */
 const DRAIN_MS = 10_000
 
 /** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
-  const { config, ports, identity, write } = options
+  const { config, identity, write } = options
+  const ports: Ports = { ...options.ports, clock: steadyClock(options.ports.clock) }
   const { fold = createNodeFold() } = options
   const { state, host } = fold
   const counters = new Map<string, number>()
@@ -199,9 +201,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     self,
     options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
   )
-
   self.reach = config.reach ?? addressClass(self.host)
-
   // from here on the log says that this incarnation lives; every machine answers it
   node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
   for (const { server_id, host: at, port, pubkey } of config.servers) {

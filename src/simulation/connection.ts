@@ -119,7 +119,6 @@ export const createConnection = ({
       const text = end.inbox.shift() as string
       const flow = flowFrom(otherOf(end))
       flow.bytes -= text.length
-      if (end.closing) continue
       if (text.length > end.side.maxBytes) {
         end.closing = true
         end.side.life.enter(() => end.handler?.malformed('too_large'))
@@ -131,7 +130,7 @@ export const createConnection = ({
       }
       tap.arrived(otherOf(end).machine, end.machine, text)
       end.side.life.enter(() => {
-        if (!end.over && !end.closing) end.handler?.message(text)
+        if (!end.over) end.handler?.message(text)
       })
     }
     if (end.over || end.goodbye === undefined || end.inbox.length > 0) return

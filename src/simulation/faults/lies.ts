@@ -141,9 +141,12 @@ const flood = lie((_liar, _world, dice, frames) => {
 /** Somebody with a person's id and another key tries to be them, at their server or at another. */
 const impostor: Inject = (world, dice) => {
   const victim = dice.pick(world.users)
+  const home = dice.pick(world.servers)
+  // whom a server has never heard of, it cannot tell from somebody else
+  if (home.fold.state.directory.pins.get(victim.id)?.pubkey !== victim.key.text) return undefined
   const name = `impostor ${world.schedule.now()}`
   const address = `10.2.${dice.whole(0, 255)}.${dice.whole(1, 254)}`
-  const person = createUser(world.place, dice, { name, address, home: dice.pick(world.servers), id: victim.id })
+  const person = createUser(world.place, dice, { name, address, home, id: victim.id })
   // nobody cares for this program when it dies
   world.keepDown(person)
   person.start()

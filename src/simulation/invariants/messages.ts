@@ -40,8 +40,8 @@ export const messages = (world: World, judge: Judge): Witness => {
       const sending = sendings.get(text)
       judge.check(
         'truthful',
-        sending !== undefined && verified && sending.from.id === from && sending.to.includes(user) && sending.kind === event.kind,
-        () => `${user.name} was shown "${text}" as ${verified ? 'verified' : 'not verified'} from ${event.name}`,
+        !verified || (sending !== undefined && sending.from.id === from && sending.to.includes(user) && sending.kind === event.kind),
+        () => `${user.name} was shown "${text}" as verified from ${event.name}`,
       )
       judge.check('shown_once', !has(user, text), () => `${user.name} was shown "${text}" twice`)
       shown.get(user)?.add(text)
