@@ -12,6 +12,7 @@ import { addReplay } from './replay.ts'
 import { addLogAdmin } from './log-admin.ts'
 import { addChat } from './chat.ts'
 import { addPeers, addUsers } from './peers.ts'
+import { addSimulate } from './simulate.ts'
 import { addState } from './state.ts'
 import { addStatus } from './status.ts'
 import { addServe } from './serve.ts'
@@ -33,6 +34,7 @@ const commands: readonly ((program: Command) => void)[] = [
   addState,
   addReplay,
   addMachine,
+  addSimulate,
 ]
 
 const version = (): string => {

@@ -8,7 +8,9 @@ import type { PrivateKey } from '../ports/crypto.ts'
 import type { HttpPort } from '../ports/http.ts'
 import type { Exposition } from '../ports/metrics.ts'
 import type { Listener } from '../ports/network.ts'
-import type { Ports } from '../ports/ports.ts'
+import { noFaultPoint } from '../ports/fault-points.ts'
+import type { GivenPorts, Ports } from '../ports/ports.ts'
+import { steadyClock } from '../ports/steady-clock.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
 import { authorityOf, parseAddress, tlsOf, urlOf } from '../protocol/address.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
@@ -37,7 +39,7 @@ import { within } from './patience.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { type Reloaded, reloadNode } from './reload.ts'
 import { createRefusals } from './refusals.ts'
-import { createNodeFold } from './replay.ts'
+import { createNodeFold, type NodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
 import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
@@ -51,9 +53,11 @@ import type { Node } from './node.ts'
 
 export interface NodeOptions {
   readonly config: NodeConfig
-  readonly ports: Ports
+  readonly ports: GivenPorts
   /** With snapshots and a base where it is a `DurableLog`; without, the whole log is folded at each start. */
   readonly log: EventLog<Fact>
+  /** One that has not lived, for whoever wants to look into the running node. */
+  readonly fold?: NodeFold
   /** Where an operator's commands come in; they need a `DurableLog`. */
   readonly control?: ControlPort
   /** Where health and metrics are answered if the configuration has `http`. */
@@ -90,8 +94,9 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
 
 /** `opened` takes what has to be closed when it rejects. */
 const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): Promise<RunningNode> => {
-  const { config, ports, identity, write } = options
-  const fold = createNodeFold()
+  const { config, identity, write } = options
+  const ports: Ports = { reach: noFaultPoint, ...options.ports, clock: steadyClock(options.ports.clock) }
+  const { fold = createNodeFold() } = options
   const { state, host } = fold
   const handlers = new Map<string, (params: never) => void>()
   let lastTs = 0
@@ -117,7 +122,7 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
     config,
     ports,
     self,
-    introducers: await introducerKeys(options),
+    introducers: await introducerKeys({ config, ports }),
     maxFrameBytes: wire.maxFrameBytes,
     state,
     log: write,
@@ -151,6 +156,7 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
     log: options.log,
     host,
     clock: ports.clock,
+    reach: ports.reach,
     perform,
     committed: vitals.committed,
     fatal: fail,
@@ -209,7 +215,6 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
   const address = { host: (advertised ?? listener).host, port: (advertised ?? listener).port }
   Object.assign(self, { ...address, tls: tls === true })
   self.reach = config.reach ?? addressClass(self.host)
-
   // from here on the log says that this incarnation lives; every machine answers it
   node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
   await pinListed(node)
