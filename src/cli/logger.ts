@@ -8,7 +8,7 @@ const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 /** Fields that no line may have a value under, whoever hands it over: private keys, passphrases, and what people write to each other. */
 const SECRET = ['privateKey', 'private_key', 'pkcs8', 'passphrase', 'key', 'text', 'plaintext', 'ciphertext', 'payload']
 
-const plain = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
+const plain = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
 
 /** For a person: the event, why, and the other fields. */
 const forPeople = (at: LogLevel, event: string, { why, ...fields }: Readonly<Record<string, unknown>>): string => {

@@ -148,7 +148,9 @@ export const addPeers = (program: Command): void => {
     ['socp peers ban 9b1c --why "floods us"', 'the beginning of an id is enough while only one has it'],
     ['socp peers trust 9b1c --key MIICIjAN…', 'a server has a new key, and you know that it is right'],
   ])
-  withExamples(peers.command('ls').description('list them').action(merged(listPeers)), [['socp peers ls --json', 'one object a line']])
+  withExamples(withNode(peers.command('ls').description('list them')).action(merged(listPeers)), [
+    ['socp peers ls --json', 'one object a line'],
+  ])
   withExamples(
     peers
       .command('ban')
@@ -191,7 +193,9 @@ export const addUsers = (program: Command): void => {
     ['socp users', 'who they are, where, and by which key'],
     ['socp users unpin 3f2b…', 'release an id that a stranger named first'],
   ])
-  withExamples(users.command('ls').description('list them').action(merged(listUsers)), [['socp users ls --json', 'one object a line']])
+  withExamples(withNode(users.command('ls').description('list them')).action(merged(listUsers)), [
+    ['socp users ls --json', 'one object a line'],
+  ])
   withExamples(
     users
       .command('unpin')

@@ -91,11 +91,11 @@ const terminalGone = (): boolean => {
 
 const serve = async (options: ServeOptions): Promise<void> => {
   let config = await readConfig(options)
-  const tls = await readTls(config, options.config)
+  const clock = nodeClock()
+  const tls = await readTls(config, options.config, clock.now())
   const data = await ensuredDirectory(options.data)
   const crypto = nodeCrypto()
   const random = nodeRandom()
-  const clock = nodeClock()
   const passphrase = await readPassphrase(options.passphraseFile)
   const identity = await loadOrCreateIdentity(data, { crypto, random, passphrase })
   const write = createLogger(() => config.log_level, { events: options.json !== true })
@@ -176,7 +176,7 @@ const serve = async (options: ServeOptions): Promise<void> => {
   const reload = async (): Promise<void> => {
     try {
       const wanted = await readConfig(options)
-      const renewed = await readTls(wanted, options.config)
+      const renewed = await readTls(wanted, options.config, clock.now())
       if ((renewed.identity === undefined) !== (tls.identity === undefined))
         write('warn', 'a setting cannot change while the server runs, it keeps its value until the next start', { setting: 'tls' })
       else if (renewed.identity !== undefined) network.renew(renewed.identity)

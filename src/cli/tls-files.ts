@@ -40,15 +40,15 @@ export interface TlsFiles {
   readonly warning: string | undefined
 }
 
-/** Reads what `tls` names, relative to the configuration file. Throws a `CommandFailure` (78) when it cannot be used. */
-export const readTls = async ({ tls, advertise }: NodeConfig, configFile: string | undefined): Promise<TlsFiles> => {
+/** Reads what `tls` names, relative to the configuration file; `now` is Unix milliseconds. Throws a `CommandFailure` (78) when it cannot be used. */
+export const readTls = async ({ tls, advertise }: NodeConfig, configFile: string | undefined, now: number): Promise<TlsFiles> => {
   const from = configFile === undefined ? '.' : dirname(configFile)
   const ca = tls?.ca === undefined ? undefined : await readPem('list of trusted certificates', resolve(from, tls.ca), false)
   const trust = { any: tls?.verify_peers !== true, ...(ca === undefined ? {} : { ca }) }
   if (tls?.cert === undefined || tls.key === undefined) return { identity: undefined, trust, warning: undefined }
   const [certFile, keyFile] = [resolve(from, tls.cert), resolve(from, tls.key)]
   const identity = { cert: await readPem('certificate', certFile, false), key: await readPem('key', keyFile, true) }
-  const problem = tlsProblem(identity, Date.now())
+  const problem = tlsProblem(identity, now)
   if (problem !== undefined) throw bad(`TLS cannot be used with ${certFile} and ${keyFile}: ${problem}.`)
   const host = advertise
     ?.replace(/^wss?:\/\//, '')

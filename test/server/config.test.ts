@@ -68,6 +68,6 @@ t.test('HOST:PORT takes names, IPv4 and IPv6 in brackets', async t => {
   t.same(parseAddress('chat.example:9000'), { host: 'chat.example', port: 9_000 })
   t.same(parseAddress('10.0.0.1:1'), { host: '10.0.0.1', port: 1 })
   t.same(parseAddress('[::1]:65535'), { host: '::1', port: 65_535 })
-  for (const wrong of ['chat.example', ':9000', 'a:0', 'a:65536', '::1:9000', '[::1]', 'a b:1', 'ws://a:1', 'a/b:1', 'a:1x', 'a:', ''])
+  for (const wrong of ['chat.example', ':9000', 'a:0', 'a:65536', '::1:9000', '[::1]', 'a b:1', 'http://a:1', 'a/b:1', 'a:1x', 'a:', ''])
     t.equal(parseAddress(wrong), undefined, wrong)
 })

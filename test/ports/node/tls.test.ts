@@ -73,12 +73,12 @@ t.test('a renewed certificate is shown to whoever comes next, and nobody is cut'
   const listener = await echo(network)
   t.teardown(() => listener.close())
   const answers: string[] = []
-  const heard = Promise.withResolvers<void>()
+  const heard = Promise.withResolvers<undefined>()
   const open = await network.dial(`wss://127.0.0.1:${listener.port}`, dialling, () => ({
     ...quiet(),
     message: text => {
       answers.push(text)
-      heard.resolve()
+      heard.resolve(undefined)
     },
   }))
   t.equal(await shownBy(listener.port), 'one')
@@ -112,18 +112,25 @@ t.test('certificate and key come from files beside the configuration, and a key 
   const config = (tls: unknown, advertise?: string) => configSchema.parse({ tls, ...(advertise === undefined ? {} : { advertise }) })
   const file = `${folder}/config.yaml`
   const names = { cert: 'one.cert.pem', key: 'one.key.pem' }
-  t.match(await readTls(config(names), file), { identity: { cert: one.cert, key: one.key }, trust: { any: true }, warning: undefined })
-  t.match(await readTls(config({ ca: 'two.cert.pem', verify_peers: true }), file), {
+  t.match(await readTls(config(names), file, Date.now()), {
+    identity: { cert: one.cert, key: one.key },
+    trust: { any: true },
+    warning: undefined,
+  })
+  t.match(await readTls(config({ ca: 'two.cert.pem', verify_peers: true }), file, Date.now()), {
     identity: undefined,
     trust: { any: false, ca: two.cert },
   })
-  t.match(await readTls(config(names, 'chat.example:1'), file), { warning: /does not name chat\.example/ })
-  t.match(await readTls(config(undefined), file), { identity: undefined })
-  await t.rejects(readTls(config({ ...names, cert: 'none.pem' }), file), { exitCode: 78, message: /no such file/ })
-  await t.rejects(readTls(config({ ...names, key: 'two.key.pem' }), file), { exitCode: 78, message: /does not belong/ })
-  await t.rejects(readTls(config({ ...names, cert: '.' }), file), { exitCode: 78, message: /not a PEM file/ })
+  t.match(await readTls(config(names, 'chat.example:1'), file, Date.now()), { warning: /does not name chat\.example/ })
+  t.match(await readTls(config(undefined), file, Date.now()), { identity: undefined })
+  await t.rejects(readTls(config({ ...names, cert: 'none.pem' }), file, Date.now()), { exitCode: 78, message: /no such file/ })
+  await t.rejects(readTls(config({ ...names, key: 'two.key.pem' }), file, Date.now()), { exitCode: 78, message: /does not belong/ })
+  await t.rejects(readTls(config({ ...names, cert: '.' }), file, Date.now()), { exitCode: 78, message: /not a PEM file/ })
   writeFileSync(`${folder}/open.pem`, one.key)
   chmodSync(`${folder}/open.pem`, 0o644)
-  await t.rejects(readTls(config({ ...names, key: 'open.pem' }), file), { exitCode: 78, message: /Others may read the key .*chmod 600/ })
+  await t.rejects(readTls(config({ ...names, key: 'open.pem' }), file, Date.now()), {
+    exitCode: 78,
+    message: /Others may read the key .*chmod 600/,
+  })
   t.match(configSchema.safeParse({ tls: { cert: 'a' } }).error?.issues, [{ message: 'cert and key belong together' }])
 })
