@@ -20,17 +20,20 @@ export type CommitFault = (typeof commitFaults)[number]
 
 type Expected = Parameters<DurableLog['append']>[1]
 
-/** Milliseconds until a commit is told: a good disk, and one that is busy with something else. */
+/** Milliseconds until a commit is told: a good disk, the same one when it has much to do, and one that hardly moves. */
 const COMMIT_MS = 0.4
+const BUSY = { chance: 0.1, ms: 40 } as const
 const SLOW_MS = 2_500
 
 export interface Disk {
   readonly database: MemoryDatabase
   /** What happens to the next commit. */
   fault: CommitFault | undefined
+  /** Commits of the present program that were asked for and are not told: its log lacks what it knows. */
+  writing: number
 }
 
-export const createDisk = (): Disk => ({ database: memoryDatabase(), fault: undefined })
+export const createDisk = (): Disk => ({ database: memoryDatabase(), fault: undefined, writing: 0 })
 
 export interface DiskOptions<T extends { readonly type: string }> {
   readonly name: string
@@ -61,6 +64,7 @@ export const openDisk = async <T extends { readonly type: string }>(options: Dis
     ...(options.projections !== undefined && { projections: options.projections }),
   })
   let refused: LogRefused | undefined
+  disk.writing = 0
   /** Commits are written, and told, one after the other. */
   let before: Promise<void> = Promise.resolve()
 
@@ -79,13 +83,16 @@ export const openDisk = async <T extends { readonly type: string }>(options: Dis
   ): Promise<{ readonly firstSeq: number }> => {
     if (fault === 'before') refused ??= new LogRefused('The disk refused to write.')
     if (refused !== undefined) throw refused
-    if (fault === 'slow') await passed(SLOW_MS)
+    const ms = random.fraction() < BUSY.chance ? BUSY.ms * random.fraction() : COMMIT_MS
+    // it is durable some time before that is told, and not from the beginning
+    const first = fault === 'slow' ? SLOW_MS : ms * random.fraction()
+    await passed(first)
     const written = await log.append(facts, expected)
     options.committed(facts.map((fact, index) => ({ ...fact, seq: written.firstSeq + index, version: 0, epoch: log.epoch })))
     if (fault === 'after') refused = new LogRefused('The disk wrote, and said that it had not.')
     if (refused !== undefined) throw refused
     if (fault === 'never') await never
-    await passed(COMMIT_MS)
+    await passed(ms)
     return written
   }
 
@@ -95,11 +102,12 @@ export const openDisk = async <T extends { readonly type: string }>(options: Dis
       if (!life.calls()) return never
       const { fault } = disk
       disk.fault = undefined
+      disk.writing += 1
+      const told = (): void => {
+        if (life.alive) disk.writing -= 1
+      }
       const written = before.then(() => write(facts, expected, fault))
-      before = written.then(
-        () => {},
-        () => {},
-      )
+      before = written.then(told, told)
       return written
     },
   }

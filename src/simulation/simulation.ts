@@ -6,7 +6,7 @@ import { people } from './invariants/people.ts'
 import { soundness } from './invariants/soundness.ts'
 import { createJudge, type Invariant, type Violation } from './judge.ts'
 import { startLoad } from './load.ts'
-import { isAttached, listedAt } from './paths.ts'
+import { areLinked, isAttached, listedAt } from './paths.ts'
 import { createWorld, type Ground, type World } from './world.ts'
 
 export interface SimulationOptions {
@@ -59,6 +59,8 @@ const unsettled = (world: World): readonly string[] => {
   }
   for (const server of servers) {
     if (server.running === undefined) wrong.push(`${server.name} does not run`)
+    for (const other of servers)
+      if (server.name < other.name && !areLinked(world, server, other)) wrong.push(`${server.name} and ${other.name} do not hear each other`)
     for (const connection of world.network.connectionsOf(server.machine))
       for (const end of connection.ends)
         if (end.socket.buffered > 0 && connection.healthy) wrong.push(`${end.machine.name} holds unsent frames`)
