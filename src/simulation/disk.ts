@@ -29,11 +29,11 @@ export interface Disk {
   readonly database: MemoryDatabase
   /** What happens to the next commit. */
   fault: CommitFault | undefined
-  /** Commits of the present program that were asked for and are not told: its log lacks what it knows. */
-  writing: number
+  /** Appends that were not told how they ended: until then the program is ahead of its log. */
+  pending: number
 }
 
-export const createDisk = (): Disk => ({ database: memoryDatabase(), fault: undefined, writing: 0 })
+export const createDisk = (): Disk => ({ database: memoryDatabase(), fault: undefined, pending: 0 })
 
 export interface DiskOptions<T extends { readonly type: string }> {
   readonly name: string
@@ -52,6 +52,7 @@ export interface DiskOptions<T extends { readonly type: string }> {
 /** Opens the log of an incarnation. */
 export const openDisk = async <T extends { readonly type: string }>(options: DiskOptions<T>): Promise<DurableLog<T>> => {
   const { disk, schedule, life, clock, random } = options
+  disk.pending = 0
   const log = await openSqliteLog<T>({
     file: options.name,
     database: disk.database,
@@ -64,7 +65,6 @@ export const openDisk = async <T extends { readonly type: string }>(options: Dis
     ...(options.projections !== undefined && { projections: options.projections }),
   })
   let refused: LogRefused | undefined
-  disk.writing = 0
   /** Commits are written, and told, one after the other. */
   let before: Promise<void> = Promise.resolve()
 
@@ -102,11 +102,11 @@ export const openDisk = async <T extends { readonly type: string }>(options: Dis
       if (!life.calls()) return never
       const { fault } = disk
       disk.fault = undefined
-      disk.writing += 1
-      const told = (): void => {
-        if (life.alive) disk.writing -= 1
-      }
       const written = before.then(() => write(facts, expected, fault))
+      disk.pending += 1
+      const told = (): void => {
+        if (life.alive) disk.pending -= 1
+      }
       before = written.then(told, told)
       return written
     },

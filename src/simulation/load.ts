@@ -13,11 +13,11 @@ const FILE_BYTES = 2_000
 const BURST = 4
 /** What a person does → how often in a hundred. */
 const habits: readonly (readonly [share: number, act: 'tell' | 'burst' | 'all' | 'list' | 'file'])[] = [
-  [85, 'tell'],
-  [5, 'burst'],
-  [2, 'all'],
-  [6, 'list'],
-  [2, 'file'],
+  [90, 'tell'],
+  [4, 'burst'],
+  [0.5, 'all'],
+  [4, 'list'],
+  [1.5, 'file'],
 ]
 
 export interface Load {
@@ -35,8 +35,6 @@ export const startLoad = (world: World, { everyMs }: { readonly everyMs: number 
   const act = (user: SimulatedUser, dice: Dice, number: number): number => {
     const { client, life } = user
     if (client === undefined || life === undefined || life.paused || !client.attached) return 0
-    const others = client.users().flatMap(({ user_id }) => byId.get(user_id) ?? [])
-    const there = others.filter(other => other !== user)
     let rest = dice.fraction() * 100
     const what = habits.find(([share]) => (rest -= share) < 0)?.[1] ?? 'tell'
     const said = (to: readonly SimulatedUser[], kind: 'direct' | 'public', nth = number): string => {
@@ -45,9 +43,13 @@ export const startLoad = (world: World, { everyMs }: { readonly everyMs: number 
       return text
     }
     // a failure is told as an event; a client that dies answers nothing
-    if (what === 'list') void client.list()
-    else if (there.length === 0) return 0
-    else if (what === 'all') void client.all(said(there, 'public'))
+    if (what === 'list') {
+      void client.list()
+      return 1
+    }
+    const there = client.users().flatMap(({ user_id }) => (user_id === user.id ? [] : (byId.get(user_id) ?? [])))
+    if (there.length === 0) return 0
+    if (what === 'all') void client.all(said(there, 'public'))
     else {
       const other = dice.pick(there)
       if (what === 'burst') {

@@ -34,6 +34,7 @@ export const portsFor = (place: Place, machine: Machine, quartz: Quartz, life: L
   random: randomFor(dice.fork('random'), life),
   network: place.network.port(machine, life),
   crypto: place.crypto(life, dice.fork('crypto')),
+  reach: life.reach,
 })
 
 /** The stand-in for `Place.crypto`. */

@@ -53,7 +53,7 @@ export const people = (world: World, judge: Judge): Witness => {
     const since = schedule.now() - AWAY_MS
     if ((awaySince.get(user) ?? Infinity) > since || home.running === undefined || !trouble.calm([home.name], since)) return
     // a server is not told that a machine has lost its power
-    if (world.network.connectionsOf(machine).length > 0 || home.disk.writing > 0) return
+    if (world.network.connectionsOf(machine).length > 0 || home.disk.pending > 0) return
     const { local } = home.fold.state.directory.users.get(user.id) ?? {}
     judge.check('presence', local === undefined, () => `${home.name} still lists ${user.name}, who has been away for ${AWAY_MS / 1_000} s`)
   }
