@@ -11,7 +11,7 @@ export interface WaitingRow {
   readonly type: string
   readonly data: string
   /** What it changes in the read models. */
-  readonly changes?: readonly RowChange[]
+  readonly changes?: readonly RowChange[] | undefined
 }
 
 /** Writes all rows or none, the first as `firstSeq`, and calls `done` once: without an argument when they are safe. */
@@ -48,8 +48,7 @@ export interface AppendQueue {
 
 const toRow = ({ stream, at, fact }: NewFact, changesOf: ((fact: NewFact) => readonly RowChange[]) | undefined): WaitingRow => {
   if (!Number.isSafeInteger(at) || at < 0) throw new TypeError(`the time of a fact is in whole Unix milliseconds, not ${at} (${fact.type})`)
-  const row = { stream, at, type: fact.type, data: JSON.stringify(fact) }
-  return changesOf ? { ...row, changes: changesOf({ stream, at, fact }) } : row
+  return { stream, at, type: fact.type, data: JSON.stringify(fact), changes: changesOf?.({ stream, at, fact }) }
 }
 
 /**

@@ -4,6 +4,7 @@ import type { DurableLog, Models } from './durable-log.ts'
 import { LogUnusable, type RecordedFact } from './log.ts'
 import type { Projections } from './projections.ts'
 import { BASE_STATE, parseModels, signedBase, storedBase, writeBase } from './sqlite-base.ts'
+import { completeHeads } from './sqlite-insertion.ts'
 import { scratchModels, type ModelTables } from './sqlite-models.ts'
 import { baseSeqOf, chainAt } from './sqlite-rows.ts'
 import { checkSpan } from './sqlite-verify.ts'
@@ -14,10 +15,14 @@ const CHUNK = 2_000
 /** Facts folded before others get their turn. */
 const FOLDED = 2_000
 
-/** Drops what is left of the facts that the base stands for, all at once: after a crash during a compaction. Within the caller's transaction. */
+/** Drops what is left of what the base stands for, all at once: after a crash during a compaction. Within the caller's transaction. */
 export const dropRemainder = (db: Database.Database): void => {
-  const { changes } = db.prepare('DELETE FROM facts WHERE seq <= coalesce((SELECT seq FROM bases), 0)').run()
-  if (changes > 0) db.exec('DELETE FROM streams WHERE NOT EXISTS (SELECT 1 FROM facts WHERE facts.stream = streams.id)')
+  const base = baseSeqOf(db)
+  completeHeads(db)
+  db.prepare<[number]>('DELETE FROM facts WHERE seq <= ?').run(base)
+  // names of streams of which nothing is left go too: they name people
+  db.prepare<[number]>('DELETE FROM streams WHERE id IN (SELECT stream FROM heads WHERE seq <= ?)').run(base)
+  db.prepare<[number]>('DELETE FROM heads WHERE seq <= ?').run(base)
 }
 
 /** Writes the file anew without its free pages and empties the WAL; false when a reader or a full disk stood against it. */
@@ -91,25 +96,19 @@ export const createCompact = <T extends { readonly type: string }>(
     }
   }
 
-  /** Names of streams of which nothing is left go too: they name people. */
-  const dropStreams = async (): Promise<void> => {
-    const page = db.prepare<[number, number], { readonly id: number; readonly used: number }>(
-      'SELECT id, EXISTS (SELECT 1 FROM facts WHERE stream = streams.id) AS used FROM streams WHERE id > ? ORDER BY id LIMIT ?',
-    )
-    const drop = db.prepare<[number]>('DELETE FROM streams WHERE id = ?')
-    const dropSome = (after: number): number | undefined => {
-      const found = page.all(after, CHUNK)
-      for (const { id, used } of found) if (used === 0) drop.run(id)
+  /** As `dropRemainder`, some at a time; a stream that has facts again meanwhile stays. */
+  const dropStreams = async (upTo: number): Promise<void> => {
+    const page = db.prepare<[number, number], number>('SELECT stream FROM heads WHERE seq <= ? LIMIT ?').pluck()
+    const statements = ['DELETE FROM streams WHERE id = ?', 'DELETE FROM heads WHERE stream = ?'].map(sql => db.prepare<[number]>(sql))
+    const dropSome = (): number => {
+      completeHeads(db)
+      const found = page.all(upTo, CHUNK)
+      for (const stream of found) for (const statement of statements) statement.run(stream)
       // their numbers are not to be used again from memory
       insertion.reset()
-      return found.at(-1)?.id
+      return found.length
     }
-    let after: number | undefined = 0
-    while (after !== undefined) {
-      const from: number = after
-      after = await transact(() => dropSome(from))
-      await breathe()
-    }
+    while ((await transact(dropSome)) > 0) await breathe()
   }
 
   return ({ upTo, state, at, sign }) =>
@@ -129,7 +128,7 @@ export const createCompact = <T extends { readonly type: string }>(
       })
       // from here on the base stands for them; what a crash leaves of them, the next opening drops
       const dropped = await dropFacts(upTo)
-      await dropStreams()
+      await dropStreams(upTo)
       await outside(() => wipe(db))
       return { dropped }
     })
