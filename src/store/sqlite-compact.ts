@@ -8,6 +8,7 @@ import { completeHeads } from './sqlite-insertion.ts'
 import { scratchModels, type ModelTables } from './sqlite-models.ts'
 import { baseSeqOf, chainAt } from './sqlite-rows.ts'
 import { checkSpan } from './sqlite-verify.ts'
+import { wipe } from './sqlite-wipe.ts'
 import type { Writing } from './sqlite-writing.ts'
 
 /** Rows a transaction; a few milliseconds each. */
@@ -23,19 +24,6 @@ export const dropRemainder = (db: Database.Database): void => {
   // names of streams of which nothing is left go too: they name people
   db.prepare<[number]>('DELETE FROM streams WHERE id IN (SELECT stream FROM heads WHERE seq <= ?)').run(base)
   db.prepare<[number]>('DELETE FROM heads WHERE seq <= ?').run(base)
-}
-
-/** Writes the file anew without its free pages and empties the WAL; false when a reader or a full disk stood against it. */
-export const wipe = (db: Database.Database): boolean => {
-  try {
-    db.exec('VACUUM')
-  } catch (error) {
-    const { code = '' } = error as { readonly code?: string }
-    if (!/^SQLITE_(FULL|BUSY)/.test(code)) throw error
-    return false
-  }
-  const [answer] = db.pragma('wal_checkpoint(TRUNCATE)') as readonly { readonly busy: number }[]
-  return answer?.busy === 0
 }
 
 /** Folds facts into scratch read models and answers these, still open; others get their turn meanwhile. */
@@ -129,7 +117,7 @@ export const createCompact = <T extends { readonly type: string }>(
       // from here on the base stands for them; what a crash leaves of them, the next opening drops
       const dropped = await dropFacts(upTo)
       await dropStreams(upTo)
-      await outside(() => wipe(db))
+      await outside(() => wipe(db, file))
       return { dropped }
     })
 }

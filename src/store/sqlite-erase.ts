@@ -4,8 +4,9 @@ import type { DurableLog, Erasure } from './durable-log.ts'
 import { LogUnusable } from './log.ts'
 import type { Projections } from './projections.ts'
 import { BASE_STATE, parseModels, signedBase, storedBase, writeBase, type StoredBase } from './sqlite-base.ts'
-import { dropRemainder, wipe } from './sqlite-compact.ts'
+import { dropRemainder } from './sqlite-compact.ts'
 import { scratchModels } from './sqlite-models.ts'
+import { wipe } from './sqlite-wipe.ts'
 import type { Writing } from './sqlite-writing.ts'
 import { ERASED, spansOf } from './spans.ts'
 import type { StoredFact } from './upcasters.ts'
@@ -29,25 +30,31 @@ export const createErase = <T extends { readonly type: string }>(
 ): DurableLog<T>['erase'] => {
   const { db, file, sha256, schemas, queue, insertion, models, transactFacts, outside, breathe, alone } = writing
 
+  /** The base as it will be; undefined when there is none, or it does not know the person. */
   const baseWithout = async ({ subject, base: given, at }: Erasure<T>): Promise<StoredBase | undefined> => {
     const base = storedBase(db)
     if (base === undefined) return undefined
     if (given === undefined) throw new TypeError('there is a base: its state without the person has to be given')
     const stored = parseModels(base)
+    await breathe()
     if (projections === undefined && Object.keys(stored).length > 0)
       throw new LogUnusable(`The base of the log ${file} has read models: open it together with them to erase somebody.`)
     let left = stored
     if (projections !== undefined) {
       const scratch = scratchModels(projections, stored, () => {})
       try {
+        await breathe()
         scratch.apply(projections.erase(subject))
         left = scratch.dump()
       } finally {
         scratch.close()
       }
+      await breathe()
     }
     const content = { seq: base.seq, chain: base.chain, schema: schemas.of(BASE_STATE), state: given.state, models: left }
-    return signedBase(content, at, sha256, given.sign)
+    const signed = await signedBase(content, at, sha256, given.sign)
+    const isSame = signed.state_hash === base.state_hash && signed.models_hash === base.models_hash
+    return isSame ? undefined : signed
   }
 
   const findStreams = db.prepare<[number, number], { readonly id: number; readonly name: string }>(
@@ -84,6 +91,8 @@ export const createErase = <T extends { readonly type: string }>(
     return { streams, seqs, step }
   }
 
+  const modelRows = (): number => Object.values(models?.counts() ?? {}).reduce((sum, rows) => sum + rows, 0)
+
   const run = (
     erasure: Erasure<T>,
     { seqs, streams, step }: ReturnType<typeof createSearch>,
@@ -92,6 +101,10 @@ export const createErase = <T extends { readonly type: string }>(
   ) => {
     dropRemainder(db)
     while (step(head, SOME));
+    const modelled = modelRows()
+    if (models && projections) models.apply(projections.erase(erasure.subject))
+    if (streams.size === 0 && seqs.length === 0 && base === undefined && modelRows() === modelled)
+      return { appended: 0, rows: 0, seq: undefined }
     db.exec("INSERT INTO permits (what) VALUES ('erase')")
     const emptyRow = db.prepare<[number]>('UPDATE facts SET data = NULL WHERE seq = ?')
     for (const seq of seqs) emptyRow.run(seq)
@@ -99,8 +112,7 @@ export const createErase = <T extends { readonly type: string }>(
     for (const id of streams) emptyStream.run(id)
     db.exec('DELETE FROM permits; DELETE FROM snapshots')
     if (base) writeBase(db, base)
-    if (models && projections) models.apply(projections.erase(erasure.subject))
-    else dropForeignModels(db)
+    if (!models) dropForeignModels(db)
     const fact = erasure.fact(spansOf(seqs))
     if (fact.type !== ERASED) throw new TypeError(`what was erased is declared by ${ERASED}, not by ${fact.type}`)
     // a stream of that name begins anew
@@ -113,10 +125,11 @@ export const createErase = <T extends { readonly type: string }>(
   return erasure =>
     alone(async () => {
       const base = await baseWithout(erasure)
+      await breathe()
       const search = createSearch(erasure)
       while (search.step(queue.head(), SOME)) await breathe()
       const { rows, seq } = await transactFacts(head => run(erasure, search, base, head))
-      return { rows, seq, wiped: await outside(() => wipe(db)) }
+      return { rows, seq, wiped: await outside(() => wipe(db, file)) }
     })
 }
 
