@@ -111,6 +111,8 @@ export const createCompact = <T extends { readonly type: string }>(
       const models = await modelsAt(writing, projections, upTo)
       const base = await signedBase({ seq: upTo, chain, schema: schemas.of(BASE_STATE), state, models }, at, sha256, sign)
       await transact(() => {
+        // while the facts can still say where their streams stand
+        completeHeads(db)
         writeBase(db, base)
         for (const table of ['snapshots', 'checkpoints']) db.prepare<[number]>(`DELETE FROM ${table} WHERE seq < ?`).run(upTo)
       })
