@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
+import { RuntimeStopped } from '../actors/runtime.ts'
 import { nodeCrypto } from '../crypto/node-crypto.ts'
 import { nodeClock } from '../ports/node/clock.ts'
 import { controlSocket } from '../ports/node/control-socket.ts'
@@ -125,6 +126,8 @@ const serve = async (options: ServeOptions): Promise<void> => {
     },
   }).catch(async (error: unknown) => {
     await log.close()
+    // `fatal` has said why
+    if (error instanceof RuntimeStopped) process.exit(await ended)
     if (error instanceof NetworkError)
       throw new CommandFailure(
         `Cannot listen on ${config.host}:${config.port}: ${listening[error.code] ?? error.message}.`,

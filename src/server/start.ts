@@ -214,7 +214,10 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
       node.tell({ event: 'degraded', why: `the listed server ${server_id} has another key than the one pinned before` })
     for (const fact of decided) node.runtime.record(`server:${server_id}`, fact)
   }
-  await node.runtime.flushed()
+  await node.runtime.flushed().catch(async (error: unknown) => {
+    await listener.close()
+    throw error
+  })
   const durable = asDurable(options.log)
   const sign = (text: string) => node.signer.sign(text, 'control')
   const premises = durable && {
