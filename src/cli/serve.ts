@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { stringify } from 'yaml'
+import { RuntimeStopped } from '../actors/runtime.ts'
 import { nodeCrypto } from '../crypto/node-crypto.ts'
 import { nodeClock } from '../ports/node/clock.ts'
 import { controlSocket } from '../ports/node/control-socket.ts'
@@ -163,6 +164,8 @@ const serve = async (options: ServeOptions): Promise<void> => {
   }).catch(async (error: unknown) => {
     await log.close()
     if (error instanceof HttpError) throw new CommandFailure(error.message, exitCodes.data, { cause: error })
+    // `fatal` has said why
+    if (error instanceof RuntimeStopped) process.exit(await ended)
     if (error instanceof NetworkError)
       throw new CommandFailure(
         `Cannot listen on ${config.host}:${config.port}: ${listening[error.code] ?? error.message}.`,

@@ -155,6 +155,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
 
   const attached = ({ server }: Attachment): void => {
     void listing.refresh()
+    keyBook.attached()
     if (wasReady) emit({ event: 'resumed' })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true

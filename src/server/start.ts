@@ -209,6 +209,7 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
       return node.connections.accept(socket)
     },
   )
+  opened.push(() => listener.close())
   const advertised = config.advertise === undefined ? undefined : parseAddress(config.advertise)
   // behind something that speaks TLS for it, or not, an address says so itself
   const tls = config.advertise?.includes('://') === true ? advertised?.tls : listener.tls
