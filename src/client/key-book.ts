@@ -42,6 +42,8 @@ export interface KeyBook {
   recipient(user: UserId): Promise<KnownKeys & { readonly caps: readonly string[] }>
   /** Records the construction that a key used first. */
   learn(user: UserId, pubkey: PublicKeyText, construction: string): void
+  /** Asks for what somebody waits for since before there was a connection to ask over. */
+  attached(): void
   /** Requests without an answer end; a stock server that does not answer one is not asked again in this session. */
   detached(): void
 }
@@ -51,6 +53,8 @@ export interface KeyBookOptions {
   readonly crypto: Crypto
   readonly journal: Journal
   readonly roster: Roster
+  /** Whether the server never proved that it speaks more than v1.3: such a one may ignore what it is asked. */
+  readonly stock: () => boolean
   /** Sends a PUBKEY_REQUEST. */
   readonly request: (user: UserId) => void
   readonly alarm: (user: UserId, changed: UserKeys) => void
@@ -62,7 +66,7 @@ interface Request {
   readonly settle: () => void
 }
 
-export const createKeyBook = ({ clock, crypto, journal, roster, request, alarm, refused }: KeyBookOptions): KeyBook => {
+export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, alarm, refused }: KeyBookOptions): KeyBook => {
   const imported = createRecent<PublicKeyText, Promise<PublicKey>>(1_024)
   const requests = new Map<UserId, Request>()
   /** Told in this session; the fact alone is recorded once for ever. */
@@ -82,7 +86,7 @@ export const createKeyBook = ({ clock, crypto, journal, roster, request, alarm, 
     const before = requests.get(user)
     if (before !== undefined) return before.answered
     // a stock server that ignores such requests costs the wait once
-    if (requests.size >= maxRequests || (unanswered > 0 && !everAnswered)) return Promise.resolve()
+    if (requests.size >= maxRequests || (stock() && unanswered > 0 && !everAnswered)) return Promise.resolve()
     let settle = (): void => {}
     const answered = new Promise<void>(resolve => {
       const cancel = clock.after(keyRequestMs, () => {
@@ -161,6 +165,9 @@ export const createKeyBook = ({ clock, crypto, journal, roster, request, alarm, 
     learn: (user, pubkey, construction) => {
       if (journal.state.users.get(user)?.construction === undefined)
         journal.record(`user:${user}`, { type: 'construction.learned', user, pubkey, construction })
+    },
+    attached: () => {
+      for (const user of requests.keys()) request(user)
     },
     detached: () => {
       for (const { settle } of [...requests.values()]) settle()

@@ -57,6 +57,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   await verifyBy(node, frame, origin.key)
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
   if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
+  node.ports.reach('frame verified')
   if (!node.seen.enter(memory, frame)) return
   decide(node, connection, frame, origin.id, text)
 }

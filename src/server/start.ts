@@ -8,7 +8,9 @@ import type { Fact } from '../domain/facts.ts'
 import { ControlError, type ControlListener, type ControlPort } from '../ports/control.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
 import type { Listener } from '../ports/network.ts'
-import type { Ports } from '../ports/ports.ts'
+import { noFaultPoint } from '../ports/fault-points.ts'
+import type { GivenPorts, Ports } from '../ports/ports.ts'
+import { steadyClock } from '../ports/steady-clock.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
@@ -30,20 +32,23 @@ import { createLinks } from './links.ts'
 import { pruneNewcomers } from './newcomers.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { createRefusals } from './refusals.ts'
-import { createNodeFold } from './replay.ts'
+import { createNodeFold, type NodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
 import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
 import { createTimers } from './timers.ts'
 import { createTransfers } from './transfers.ts'
 import { createUpkeep } from './upkeep.ts'
+import { within } from './within.ts'
 import type { ActorGroup, Node } from './node.ts'
 
 export interface NodeOptions {
   readonly config: NodeConfig
-  readonly ports: Ports
+  readonly ports: GivenPorts
   /** With snapshots and a base where it is a `DurableLog`; without, the whole log is folded at each start. */
   readonly log: EventLog<Fact>
+  /** One that has not lived, for whoever wants to look into the running node. */
+  readonly fold?: NodeFold
   /** Where an operator's commands come in; they need a `DurableLog`. */
   readonly control?: ControlPort
   readonly identity: { readonly id: ServerId; readonly privateKey: PrivateKey }
@@ -63,13 +68,13 @@ export interface RunningNode {
 }
 
 const backoff = { firstMs: 100, capMs: 5_000 }
-/** How long goodbyes may take. */
 const DRAIN_MS = 10_000
 
 /** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
-  const { config, ports, identity, write } = options
-  const fold = createNodeFold()
+  const { config, identity, write } = options
+  const ports: Ports = { reach: noFaultPoint, ...options.ports, clock: steadyClock(options.ports.clock) }
+  const { fold = createNodeFold() } = options
   const { state, host } = fold
   const counters = new Map<string, number>()
   const handlers = new Map<string, (params: never) => void>()
@@ -132,6 +137,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     log: options.log,
     host,
     clock: ports.clock,
+    reach: ports.reach,
     perform,
     fatal: fail,
     crashed: (error, effect) => {
@@ -197,9 +203,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     self,
     options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
   )
-
   self.reach = config.reach ?? addressClass(self.host)
-
   // from here on the log says that this incarnation lives; every machine answers it
   node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
   for (const { server_id, host: at, port, pubkey } of config.servers) {
@@ -256,15 +260,15 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
         node.tell({ event: 'stopping' })
         node.sessions.endAll('stopping')
         node.runtime.record('node', { type: 'node.stopped', why })
-        await within(ports, DRAIN_MS, node.runtime.flushed())
-        if (control !== undefined) await within(ports, DRAIN_MS, control.close())
+        await within(ports.clock, DRAIN_MS, node.runtime.flushed())
+        if (control !== undefined) await within(ports.clock, DRAIN_MS, control.close())
         phase = 'stopped'
         node.timers.cancelAll()
         // before the listener, which would cut short what still waits for its signature
-        await within(ports, DRAIN_MS, node.connections.closeAll(1001, 'this server is going down'))
-        await within(ports, DRAIN_MS, listener.close())
-        await within(ports, DRAIN_MS, node.supervisor.shutdown(why))
-        if (routine !== undefined) await within(ports, DRAIN_MS, routine.finish())
+        await within(ports.clock, DRAIN_MS, node.connections.closeAll(1001, 'this server is going down'))
+        await within(ports.clock, DRAIN_MS, listener.close())
+        await within(ports.clock, DRAIN_MS, node.supervisor.shutdown(why))
+        if (routine !== undefined) await within(ports.clock, DRAIN_MS, routine.finish())
         await node.runtime.close()
         await options.log.close()
       })()),
@@ -286,15 +290,3 @@ const advertised = (text: string): { readonly host: string; readonly port: numbe
   const at = text.lastIndexOf(':')
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
 }
-
-/** Waits for `promise`, but not longer than `ms` milliseconds: a goodbye is a courtesy. */
-const within = (ports: Ports, ms: number, promise: Promise<void>): Promise<void> =>
-  new Promise(resolve => {
-    const cancel = ports.clock.after(ms, resolve)
-    void promise
-      .catch(() => {})
-      .finally(() => {
-        cancel()
-        resolve()
-      })
-  })

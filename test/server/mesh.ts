@@ -38,6 +38,8 @@ export interface MeshNode {
   /** While true commits wait; `release` lets them through. */
   hold: boolean
   release(): void
+  /** Lets the oldest commit that waits through. */
+  releaseOne(): void
   /** The next commit is refused. */
   failNext: boolean
   readonly disk: MemoryDisk
@@ -161,6 +163,7 @@ export const createMesh = (t: Test): Mesh => {
         held = []
         for (const done of due) done()
       },
+      releaseOne: () => held.shift()?.(),
       failNext: false,
       disk,
       clock: own,

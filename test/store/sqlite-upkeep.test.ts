@@ -355,9 +355,9 @@ t.test('a large log is written anew beside the loop: what is recorded meanwhile 
     await append(log, { stream, at, fact: { type: 'user.advertised', user: 'a', name: secret } }, advertised('b'))
   let ticks = 0
   const beat = setInterval(() => (ticks += 1), 1)
-  let over = false
-  const erased = log.erase(erasureOf('a')).finally(() => (over = true))
-  while (!over) await append(log, advertised('c'))
+  const state = { over: false }
+  const erased = log.erase(erasureOf('a')).finally(() => (state.over = true))
+  while (!state.over) await append(log, advertised('c'))
   clearInterval(beat)
   t.match(await erased, { rows: 8, wiped: true })
   t.ok(ticks > 2, `${ticks} ticks`)

@@ -1,0 +1,138 @@
+/** Who is there: the lists of all servers against what is true, their pins, and what they keep. */
+import type { PublicKeyText, UserId } from '../../protocol/ids.ts'
+import { limits } from '../../protocol/limits.ts'
+import type { Judge } from '../judge.ts'
+import { areLinked, isAttached, listedAt } from '../paths.ts'
+import type { SimulatedServer } from '../server.ts'
+import type { SimulatedUser } from '../user.ts'
+import type { Witness } from '../witness.ts'
+import { partsOf, type World } from '../world.ts'
+
+const CHECK_MS = 5_000
+/** How long everything on the way must have been well before a list has to be right. */
+const STEADY_MS = 20_000
+/** How long somebody without any connection may be listed at their server: the grace time, and a while for the disk. */
+const AWAY_MS = limits.graceMs + 5_000
+
+export const people = (world: World, judge: Judge): Witness => {
+  const { schedule, trouble, servers, users } = world
+  const truth = new Map<UserId, PublicKeyText>(users.map(user => [user.id, user.key.text]))
+  /** Since when what is named has held at every look. */
+  const since = new Map<string, number>()
+
+  const steady = (name: string, holds: boolean): boolean => {
+    if (!holds) {
+      since.delete(name)
+      return false
+    }
+    const at = since.get(name)
+    if (at === undefined) since.set(name, schedule.now())
+    return at !== undefined && schedule.now() - at >= STEADY_MS
+  }
+
+  const look = (server: SimulatedServer, user: SimulatedUser): void => {
+    const { home } = user
+    const linked = server === home ? home.running !== undefined : areLinked(world, server, home)
+    const way = partsOf(server.machine, home.machine)
+    const calm = trouble.calm(way, schedule.now() - STEADY_MS)
+    const there = isAttached(world, user)
+    const attached = steady(`${user.name} there`, there)
+    const gone = steady(`${user.name} gone`, home.running !== undefined && !home.fold.state.directory.users.has(user.id))
+    if (!steady(`${server.name} ${home.name}`, linked) || !calm) return
+    const listed = listedAt(server, user.id)
+    if (attached && there)
+      judge.check('presence', listed === home.id, () => `${server.name} does not list ${user.name}, who is at ${home.name}`)
+    if (gone) judge.check('presence', listed !== home.id, () => `${server.name} lists ${user.name} at ${home.name}, who is gone`)
+  }
+
+  /** When each program died that does not run, or its server started after that. */
+  const awaySince = new Map<SimulatedUser, number>()
+  /** Whose program is away for longer than the grace time is not listed by their server, which has lived through it. */
+  const absent = (user: SimulatedUser): void => {
+    const { home, machine } = user
+    const since = schedule.now() - AWAY_MS
+    if ((awaySince.get(user) ?? Infinity) > since || home.running === undefined || !trouble.calm([home.name], since)) return
+    // a server is not told that a machine has lost its power
+    if (world.network.connectionsOf(machine).length > 0 || home.disk.pending > 0) return
+    const { local } = home.fold.state.directory.users.get(user.id) ?? {}
+    judge.check('presence', local === undefined, () => `${home.name} still lists ${user.name}, who has been away for ${AWAY_MS / 1_000} s`)
+  }
+
+  /** Pins are never replaced, and those of people are their own unless a liar was first. */
+  const pinned = new Map<string, PublicKeyText>()
+  const pinsOf = (server: SimulatedServer): void => {
+    for (const [user, { pubkey }] of server.fold.state.directory.pins) {
+      const name = `${server.name} ${user}`
+      const before = pinned.get(name) ?? pubkey
+      judge.check('keys', before === pubkey, () => `${server.name} replaced the key of ${user}`)
+      pinned.set(name, before)
+    }
+  }
+
+  const boundsOf = (server: SimulatedServer): void => {
+    const { state, host } = server.fold
+    const everybody = users.length + servers.length + 1
+    const local = [...state.directory.users.values()].filter(user => user.local !== undefined).length
+    const sockets = world.network.connectionsOf(server.machine).length
+    const kept: readonly (readonly [string, number, number])[] = [
+      ['session machines', host.count('session'), local],
+      ['link machines', host.count('link'), state.membership.servers.size],
+      ['transfer machines', host.count('transfer'), 4 * users.length],
+      ['listed people', state.directory.users.size, users.length + LIES],
+      ['pinned people', state.directory.pins.size, users.length + LIES],
+      ['members', state.membership.servers.size, servers.length + 1],
+      ['departed people', state.directory.departed.size, users.length],
+      ['connections', sockets, 8 * everybody],
+    ]
+    for (const [what, count, bound] of kept)
+      judge.check('bounded', count <= bound, () => `${server.name} keeps ${count} ${what}, with a bound of ${bound}`)
+  }
+
+  const watch = (): void => {
+    schedule.after(CHECK_MS, () => {
+      for (const user of users) absent(user)
+      for (const server of servers) {
+        for (const user of users) look(server, user)
+        if (server.running === undefined) continue
+        pinsOf(server)
+        boundsOf(server)
+      }
+      watch()
+    })
+  }
+  watch()
+
+  return {
+    userDied(user) {
+      awaySince.set(user, schedule.now())
+    },
+    userStarted(user) {
+      awaySince.delete(user)
+    },
+    started(server) {
+      for (const user of users) if (user.home === server && awaySince.has(user)) awaySince.set(user, schedule.now())
+    },
+    recorded(server, recorded) {
+      for (const { fact } of recorded)
+        if (fact.type === 'session.attached' && truth.has(fact.user))
+          judge.check(
+            'keys',
+            truth.get(fact.user) === fact.pubkey,
+            () => `somebody attached to ${server.name} as ${fact.user} with another key`,
+          )
+    },
+    userRecorded(user, recorded) {
+      for (const { fact } of recorded) {
+        judge.check('keys', fact.type !== 'key.trusted', () => `${user.name} trusts another key, and nobody said so`)
+        if (fact.type !== 'key.pinned') continue
+        const name = `client ${user.name} ${fact.user}`
+        const before = pinned.get(name)
+        judge.check('keys', before === undefined || before === fact.pubkey, () => `${user.name} pinned another key of ${fact.user}`)
+        pinned.set(name, fact.pubkey)
+      }
+    },
+  }
+}
+
+/** People whom a liar may invent. */
+const LIES = 200
