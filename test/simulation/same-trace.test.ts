@@ -29,7 +29,11 @@ const traced = async (options: SimulationOptions): Promise<{ readonly lines: rea
 
 t.test('two runs of one seed give one trace, here and in another process, and another seed another', async t => {
   const file = join(t.testdir(), 'trace.jsonl')
-  const [one, two, other] = [await traced({ ...world, seed: 11 }), await traced({ ...world, seed: 11 }), await traced({ ...world, seed: 12 })]
+  const [one, two, other] = [
+    await traced({ ...world, seed: 11 }),
+    await traced({ ...world, seed: 11 }),
+    await traced({ ...world, seed: 12 }),
+  ]
   t.equal(two.hash, one.hash)
   t.same(two.lines, one.lines)
   t.not(other.hash, one.hash)
@@ -47,10 +51,21 @@ t.test('a trace has a head, and then everything in the order of time', async t =
   const [head, ...rest] = lines.map(line => JSON.parse(line) as TraceLine)
   t.match(head, { trace: TRACE_VERSION, seed: 13, servers: 2, users: 5, time_ms: 40_000, faults: ['kill', 'cut'] })
   const times = rest.map(({ at }) => at)
-  t.same(times, [...times].sort((a, b) => a - b))
-  for (const kind of ['recorded', 'frame', 'shown', 'fault']) t.ok(rest.some(line => kind in line), kind)
+  t.same(
+    times,
+    [...times].sort((a, b) => a - b),
+  )
+  for (const kind of ['recorded', 'frame', 'shown', 'fault'])
+    t.ok(
+      rest.some(line => kind in line),
+      kind,
+    )
   const facts = rest.flatMap(line => ('recorded' in line && line.node === 's1' ? [line.recorded.seq] : []))
-  t.same(facts, facts.map((_, index) => index + 1), 'the facts of a server are all there')
+  t.same(
+    facts,
+    facts.map((_, index) => index + 1),
+    'the facts of a server are all there',
+  )
 })
 
 t.test('what is no frame of ours does not break the file', async t => {
