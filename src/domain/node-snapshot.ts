@@ -2,7 +2,7 @@
 import type { Address, Base64Url, ServerId, UserId } from '../protocol/ids.ts'
 import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
 import type { PresenceSeq, Voucher } from './facts.ts'
-import type { Member } from './membership.ts'
+import type { Ban, Member } from './membership.ts'
 import type { Aside, NodeState } from './node-state.ts'
 
 interface OrderSnapshot {
@@ -24,6 +24,7 @@ export interface NodeSnapshot {
   readonly lastSeq: PresenceSeq
   readonly departed: readonly (readonly [UserId, PresenceSeq])[]
   readonly servers: readonly Member[]
+  readonly bans: readonly (readonly [ServerId, Ban])[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
   readonly aside: readonly (readonly [Address, Aside])[]
 }
@@ -42,6 +43,7 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   lastSeq: state.directory.lastSeq,
   departed: [...state.directory.departed],
   servers: [...state.membership.servers.values()],
+  bans: [...state.membership.bans],
   vouchers: [...state.vouchers],
   aside: [...state.aside],
 })
@@ -56,7 +58,9 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   draft.running = snapshot.running
   draft.vouchers = new Map(snapshot.vouchers)
   draft.aside = new Map(snapshot.aside)
-  ;(state.membership as Writable<NodeState['membership']>).servers = new Map(snapshot.servers.map(member => [member.id, member]))
+  const membership = state.membership as Writable<NodeState['membership']>
+  membership.servers = new Map(snapshot.servers.map(member => [member.id, member]))
+  membership.bans = new Map(snapshot.bans.map(([server, ban]) => [server, { pubkey: ban.pubkey, why: ban.why }]))
   const directory = state.directory as Writable<Directory>
   directory.self = draft.self
   directory.lastSeq = snapshot.lastSeq

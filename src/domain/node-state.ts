@@ -1,6 +1,15 @@
 /** The state of a node beside its machines: one fold over all its facts. */
 import type { Address, ServerId } from '../protocol/ids.ts'
-import { advanceSeq, type Directory, dropPresence, emptyDirectory, evolveDirectory, forgetOrigin, restartDirectory } from './directory.ts'
+import {
+  advanceSeq,
+  type Directory,
+  dropPresence,
+  emptyDirectory,
+  evolveDirectory,
+  forgetOrigin,
+  restartDirectory,
+  silenceOrigin,
+} from './directory.ts'
 import type { Fact, Voucher } from './facts.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
 
@@ -69,12 +78,19 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       if (fact.removal !== undefined) advanceSeq(state.directory, fact.removal)
       dropPresence(state.directory, fact.stream)
       return
+    case 'server.banned':
+      silenceOrigin(state.directory, fact.server)
+      evolveMembership(state.membership, fact)
+      return
+    // whoever holds a new key counts its presence events anew
+    case 'server.trusted':
     case 'server.forgotten':
       forgetOrigin(state.directory, fact.server)
       evolveMembership(state.membership, fact)
       return
     case 'server.pinned':
     case 'server.moved':
+    case 'server.unbanned':
     case 'link.dialled':
     case 'link.failed':
     case 'link.linked':
@@ -89,6 +105,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'user.advertised':
     case 'user.removed':
     case 'user.keyConflicted':
+    case 'user.unpinned':
       evolveDirectory(state.directory, fact)
       return
     case 'transfer.offered':

@@ -13,7 +13,7 @@ import type { Address } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
 
 /** Changes with everything that makes another state out of the same facts: snapshots of another version are not used. */
-export const FOLD_VERSION = '1'
+export const FOLD_VERSION = '2'
 
 export interface NodeFold {
   readonly state: NodeState
@@ -86,6 +86,7 @@ export interface NodeView {
       >
     >
   }
+  readonly bans: Readonly<Record<string, { readonly pubkey: string | null; readonly why: string }>>
   readonly machines: Readonly<Record<string, MachineView>>
 }
 
@@ -114,6 +115,7 @@ export const viewOfNode = ({ state, host }: NodeFold, seq: number): NodeView => 
       ]),
     ),
   },
+  bans: byKey([...state.membership.bans].map(([id, { pubkey = null, why }]) => [id, { pubkey, why }])),
   machines: byKey(host.machines()),
 })
 
