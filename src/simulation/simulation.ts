@@ -62,7 +62,8 @@ const unsettled = (world: World): readonly string[] => {
     for (const user of users)
       if (someone !== undefined && user !== someone && !seen.has(user.id)) wrong.push(`${someone.name} does not see ${user.name}`)
     for (const other of servers)
-      if (server.name < other.name && !areLinked(world, server, other)) wrong.push(`${server.name} and ${other.name} do not hear each other`)
+      if (server.name < other.name && !areLinked(world, server, other))
+        wrong.push(`${server.name} and ${other.name} do not hear each other`)
     for (const { ends, healthy } of world.network.connectionsOf(server.machine))
       for (const { machine, socket } of ends) if (healthy && socket.buffered > 0) wrong.push(`${machine.name} holds unsent frames`)
   }

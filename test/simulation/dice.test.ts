@@ -24,7 +24,10 @@ t.test('a fork is decided by seed and name, not by what was drawn before', async
 t.test('draws are within their bounds, spread over them, and apart as asked', async t => {
   const dice = createDice(1)
   const wholes = new Set(Array.from({ length: 1_000 }, () => dice.whole(-2, 2)))
-  t.same([...wholes].sort((a, b) => a - b), [-2, -1, 0, 1, 2])
+  t.same(
+    [...wholes].sort((a, b) => a - b),
+    [-2, -1, 0, 1, 2],
+  )
   t.ok(Array.from({ length: 1_000 }, () => dice.fraction()).every(one => one >= 0 && one < 1))
   const apart = Array.from({ length: 5_000 }, () => dice.apart(10)).reduce((sum, one) => sum + one, 0) / 5_000
   t.ok(apart > 9 && apart < 11, `${apart}`)

@@ -74,7 +74,11 @@ t.test('every port counts as a call, and none answers after the death', async t 
     ['end of tick', () => clock.endOfTick(() => t.fail('a tick of the dead'))],
     ['random', () => random.bytes(4)],
     ['crypto', () => crypto.sign(key, new Uint8Array(4))],
-    ['dial', () => port.dial('ws://10.0.0.9:1', { timeoutMs: 10, maxBytes: 10 }, () => ({ message: () => {}, malformed: () => {}, closed: () => {} }))],
+    [
+      'dial',
+      () =>
+        port.dial('ws://10.0.0.9:1', { timeoutMs: 10, maxBytes: 10 }, () => ({ message: () => {}, malformed: () => {}, closed: () => {} })),
+    ],
     ['listen', () => port.listen({ host: '10.0.0.1', port: 1, maxBytes: 10, maxSockets: 1 }, () => undefined)],
   ]
   for (const [name, call] of calls) {
@@ -86,7 +90,12 @@ t.test('every port counts as a call, and none answers after the death', async t 
       () => ports.clock.endOfTick(() => t.fail(`${name}: a tick of the dead`)),
       () => ports.random.bytes(4),
       () => ports.crypto.sign(key, new Uint8Array(4)),
-      () => ports.network.dial('ws://10.0.0.9:1', { timeoutMs: 10, maxBytes: 10 }, () => ({ message: () => {}, malformed: () => {}, closed: () => {} })),
+      () =>
+        ports.network.dial('ws://10.0.0.9:1', { timeoutMs: 10, maxBytes: 10 }, () => ({
+          message: () => {},
+          malformed: () => {},
+          closed: () => {},
+        })),
       () => ports.network.listen({ host: '10.0.0.1', port: 1, maxBytes: 10, maxSockets: 1 }, () => undefined),
     ]
     each[calls.findIndex(([other]) => other === name)]?.()

@@ -35,13 +35,11 @@ export const createWire = async (seed = 1) => {
     },
   })
   const accepted: { readonly socket: Socket; readonly heard: Heard }[] = []
-  await network
-    .port(far, lifeOf(far))
-    .listen({ host: far.address, port: 9_000, maxBytes: 1_000, maxSockets: 10 }, socket => {
-      const heard: Heard = { texts: [], closed: undefined }
-      accepted.push({ socket, heard })
-      return handler(heard)
-    })
+  await network.port(far, lifeOf(far)).listen({ host: far.address, port: 9_000, maxBytes: 1_000, maxSockets: 10 }, socket => {
+    const heard: Heard = { texts: [], closed: undefined }
+    accepted.push({ socket, heard })
+    return handler(heard)
+  })
   return {
     schedule,
     network,

@@ -56,7 +56,11 @@ export const facts = (world: World, judge: Judge): Witness => {
     const about = `${server.name} ${fact.server} ${fact.user}`
     const before = newest.get(about) ?? [0, 0]
     const now = fact.seq ?? [0, 0]
-    judge.check('newest', compareSeq(now, before) > 0, () => `${server.name} believed ${now.join('.')} of ${fact.user} after ${before.join('.')}`)
+    judge.check(
+      'newest',
+      compareSeq(now, before) > 0,
+      () => `${server.name} believed ${now.join('.')} of ${fact.user} after ${before.join('.')}`,
+    )
     newest.set(about, now)
     if (origin?.liar === true) return
     const claim = `${fact.user} is ${fact.type === 'user.removed' ? 'gone' : 'there'}`
