@@ -3,13 +3,13 @@ import { createRecent } from '../crypto/recent.ts'
 import type { ServerId, UserId } from '../protocol/ids.ts'
 import type { UserKeys } from './facts.ts'
 import { displayName } from './names.ts'
-import type { ClientEvent, PresenceState } from './events.ts'
+import type { ClientEvent, ListedPresence, PresenceState } from './events.ts'
 
 export interface Member {
   readonly id: UserId
   readonly name: string
   readonly server: ServerId | ''
-  readonly presence: 'online' | 'away'
+  readonly presence: ListedPresence
   /** Announced keys and capabilities; absent until an advertisement or an answer to a request said so in this session. */
   readonly announced: { readonly keys: UserKeys; readonly caps: readonly string[] } | undefined
 }
@@ -18,7 +18,7 @@ export interface Sighting {
   readonly id: UserId
   readonly name: string | undefined
   readonly server: ServerId | ''
-  readonly presence: 'online' | 'away'
+  readonly presence: ListedPresence
   readonly announced?: Member['announced']
 }
 

@@ -8,7 +8,7 @@ export interface Member {
   readonly host: string
   readonly port: number
   readonly vouchedBy: ServerId | 'operator'
-  /** Was linked at least once: such a member is never forgotten for being away. */
+  /** Was linked at least once: then we know it, and not only somebody's word for it. */
   readonly linked: boolean
   /** Answered our challenge once: it is never believed without again. */
   readonly proven: boolean
@@ -37,16 +37,28 @@ export interface Vouched {
 export const decideMembership = (
   vouched: Vouched,
   membership: Membership,
-  limits: { readonly servers: number },
-): { readonly facts: readonly MembershipFact[]; readonly conflict?: 'key' | 'full' } => {
+  limits: { readonly servers: number; readonly idsPerKey: number },
+): { readonly facts: readonly MembershipFact[]; readonly conflict?: 'key' | 'full' | 'key_held' } => {
   const known = membership.servers.get(vouched.server)
   if (known === undefined) {
     if (membership.servers.size >= limits.servers) return { facts: [], conflict: 'full' }
+    if (holdersOf(membership, vouched.pubkey).length >= limits.idsPerKey) return { facts: [], conflict: 'key_held' }
     return { facts: [{ type: 'server.pinned', ...vouched }] }
   }
   if (known.pubkey !== vouched.pubkey) return { facts: [], conflict: 'key' }
-  if (known.host === vouched.host && known.port === vouched.port) return { facts: [] }
-  return { facts: [{ type: 'server.moved', server: vouched.server, host: vouched.host, port: vouched.port }] }
+  // where a member is that was met, only it says itself, and the operator
+  if (known.linked && vouched.vouchedBy !== 'operator') return { facts: [] }
+  return decideMove(known, vouched.host, vouched.port)
+}
+
+/** Members that a key has now. */
+export const holdersOf = (membership: Membership, pubkey: PublicKeyText): readonly Member[] =>
+  [...membership.servers.values()].filter(member => member.pubkey === pubkey)
+
+/** A member says where it is reached now, or its operator does. */
+export const decideMove = (known: Member, host: string, port: number): { readonly facts: readonly MembershipFact[] } => {
+  if (known.host === host && known.port === port) return { facts: [] }
+  return { facts: [{ type: 'server.moved', server: known.id, host, port }] }
 }
 
 /** Folds a membership or link fact, in place. */

@@ -1,6 +1,15 @@
 /** The state of a node beside its machines: one fold over all its facts. */
 import type { Address, ServerId } from '../protocol/ids.ts'
-import { advanceSeq, type Directory, dropPresence, emptyDirectory, evolveDirectory, forgetOrigin, restartDirectory } from './directory.ts'
+import {
+  advanceSeq,
+  type Directory,
+  dropPresence,
+  emptyDirectory,
+  evolveDirectory,
+  evolveStandings,
+  forgetOrigin,
+  restartDirectory,
+} from './directory.ts'
 import type { Fact, Voucher } from './facts.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
 
@@ -50,7 +59,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       draft.self = fact.server
       draft.epoch = fact.epoch
       draft.running = true
-      restartDirectory(state.directory, fact.server, fact.epoch)
+      restartDirectory(state.directory, fact.server, fact.presenceEpoch ?? fact.epoch, state.membership.servers.keys())
       return
     case 'node.stopped':
       draft.running = false
@@ -73,13 +82,21 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       forgetOrigin(state.directory, fact.server)
       evolveMembership(state.membership, fact)
       return
+    case 'link.linked':
+    case 'link.silent':
+    case 'link.closed':
+    case 'link.refused':
+    case 'link.lapsed':
+    case 'link.synced':
+      evolveMembership(state.membership, fact)
+      evolveStandings(state.directory, fact)
+      return
     case 'server.pinned':
     case 'server.moved':
     case 'link.dialled':
     case 'link.failed':
-    case 'link.linked':
-    case 'link.silent':
-    case 'link.closed':
+    case 'link.greeted':
+    case 'link.wronged':
     case 'link.forgotten':
       evolveMembership(state.membership, fact)
       return

@@ -1,6 +1,7 @@
 /** Presence: what others say is verified, applied and passed on unchanged; what happens here is signed once and told to all (SOCP §8.2). */
 import { parsePublicKey } from '../crypto/public-key.ts'
-import { decidePresence, type DirectoryUser } from '../domain/directory.ts'
+import type { DirectoryUser } from '../domain/directory.ts'
+import { decidePresence } from '../domain/presence-decision.ts'
 import type { PresenceFact, PresenceSeq } from '../domain/facts.ts'
 import { compareSeq } from '../domain/presence-order.ts'
 import type { SessionEffects } from '../machines/session.ts'
@@ -21,7 +22,6 @@ export interface Gossip {
     announceUser(params: SessionEffects['announceUser']): void
     announceRemoval(params: SessionEffects['announceRemoval']): void
     announceUsers(params: LinkEffects['announceUsers']): void
-    markSuspect(params: LinkEffects['markSuspect']): void
   }
 }
 
@@ -127,9 +127,6 @@ export const createGossip = (node: Node): Gossip => {
         // in the order in which they happened: the receiver sums up what it has seen from below
         for (const { type, event } of [...here, ...left].sort((a, b) => compareSeq(a.seq, b.seq)))
           if (event !== undefined) node.links.send(server, 'traffic', text(type, event), unsignable)
-      },
-      markSuspect() {
-        // nothing to send: how sure we are of a user follows from the link of their home when somebody asks
       },
     },
   }

@@ -35,7 +35,7 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
     if (node.runtime.isSetAside(`${peer.role === 'server' ? 'link' : 'session'}:${peer.id}`))
       throw new ProtocolError('TIMEOUT', 'set_aside')
     if (peer.role === 'server') {
-      if (peer.newcomer !== undefined) pinNewcomer(node, peer.newcomer)
+      if (peer.newcomer !== undefined) pinNewcomer(node, peer.newcomer, peer.proven)
       node.links.opened(connection, peer)
     } else await node.sessions.attach(connection, peer)
   }
@@ -155,4 +155,5 @@ const stockPeer = (id: ServerId, key: PublicKey): Peer => ({
   sendable: true,
   offset: 0,
   newcomer: undefined,
+  address: undefined,
 })

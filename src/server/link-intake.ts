@@ -70,6 +70,9 @@ const decide = (node: Node, connection: Connection, frame: AnyFrame, origin: Ser
     case 'SERVER_VOUCH':
       node.introducer.vouch(frame, origin)
       return
+    case 'SERVER_MEMBERS':
+      if (origin === peerOf(connection).id) node.hearsay.heard(frame, origin)
+      return
     case 'SERVER_DELIVER':
       node.router.fromServer(connection, frame, origin, text)
       return

@@ -1,14 +1,16 @@
 /** Peer links: one actor and one machine for each member, whatever number of sockets carries it. */
-import type { LinkEffects } from '../machines/link.ts'
+import { decideMove } from '../domain/membership.ts'
+import { decideWrong, type LinkContext, type LinkEffects } from '../machines/link.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
 import { mayDial } from './address-class.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
+import { chosenSocket } from './link-sockets.ts'
 import { type LinkPulse, takeFromPeer } from './link-intake.ts'
 import type { Node } from './node.ts'
-import { createBucket } from './rate.ts'
-import { frameText, signedEvent } from './signed-event.ts'
+import { startPulse } from './pulse.ts'
+import { type Bucket, createBucket } from './rate.ts'
 
 export interface Links {
   /** Takes a member in: its actor starts, and it is dialled unless it is linked. */
@@ -19,6 +21,8 @@ export interface Links {
   receive(connection: Connection, frame: AnyFrame, text?: string): boolean
   closed(connection: Connection, why: string): void
   isLinked(server: ServerId): boolean
+  /** Servers that are linked now. */
+  readonly count: number
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
   /** Sends over the link; false when there is none. */
@@ -26,7 +30,11 @@ export interface Links {
   broadcast(lane: Lane, text: string | Promise<string>, except?: ReadonlySet<ServerId>, failed?: (error: unknown) => void): void
   /** Holds a link's file lane back until what is in its traffic lane now has left. */
   barrier(server: ServerId): void
-  /** Lets a member go that never linked. */
+  /** Another address at which a member may be: tried in turns with its own while that one fails. */
+  hint(server: ServerId, host: string, port: number): void
+  /** The peer answered what no honest one answers; `proven` says that it was the peer, and not somebody at its address. */
+  wronged(server: ServerId, why: string, proven: boolean): void
+  /** Lets a member go. */
   forget(server: ServerId): void
   /** Starts heartbeats and the watch over silence. */
   start(): void
@@ -43,6 +51,10 @@ interface Link extends LinkPulse {
   sockets: Connection[]
   /** Monotonic milliseconds. */
   lostAt: number
+  /** Where an introducer says that the member is. */
+  hint: { readonly host: string; readonly port: number } | undefined
+  /** Hellos that end a long wait: anybody can send a stock server's again. */
+  readonly greetings: Bucket
 }
 
 type Received =
@@ -50,10 +62,11 @@ type Received =
   /** After every frame that came before it. */
   | { readonly connection: Connection; readonly closed: string }
 
-/** How often silence is looked for. */
-const WATCH_MS = 1_000
 /** Jitter added to a redial, as a part of its wait. */
 const JITTER = 0.25
+/** A redial comes no later than this, whatever the clock has done meanwhile. */
+const MAX_REDIAL_MS = 120_000
+const GREETINGS = { burst: 1, perSecond: 0.2 }
 
 export const createLinks = (node: Node): Links => {
   const links = new Map<ServerId, Link>()
@@ -66,12 +79,14 @@ export const createLinks = (node: Node): Links => {
     const member = node.state.membership.servers.get(server)
     if (node.runtime.isSetAside(address(server))) return
     if (member === undefined || node.stopping || stateOf(server) === 'linked' || stateOf(server) === 'dialling') return
-    if (!mayDial(node.self, member.host, member.port)) {
+    const failures = Number(node.runtime.machine(address(server))?.context['failures'] ?? 0)
+    const { host, port } = (failures % 2 === 1 ? links.get(server)?.hint : undefined) ?? member
+    if (!mayDial(node.self, host, port)) {
       node.count('refused', 'address_class')
-      node.log('warn', 'not dialled: its address is of another class than our own', { server, host: member.host, port: member.port })
+      node.log('warn', 'not dialled: its address is of another class than our own', { server, host, port })
       return
     }
-    const url = `ws://${member.host.includes(':') ? `[${member.host}]` : member.host}:${member.port}`
+    const url = `ws://${host.includes(':') ? `[${host}]` : host}:${port}`
     node.runtime.record(address(server), { type: 'link.dialled', server, url })
     node.runtime.release(() => {
       node.connections.dial(server, url, why => {
@@ -80,34 +95,32 @@ export const createLinks = (node: Node): Links => {
     })
   }
 
-  /** Of two sockets between the same proven ends both keep the one that the smaller id dialled, and close the other. */
   const settleDoubles = (link: Link): void => {
     const proven = link.sockets.filter(({ peer }) => peer?.role === 'server' && peer.proven)
     if (proven.length < 2) return
-    const dialler = (connection: Connection): string => (connection.direction === 'dialled' ? node.self.id : link.server)
-    const smallest = proven.map(dialler).sort()[0]
-    // of two that the same end dialled the older one is a leftover that its dialler has given up
-    const kept = proven.filter(connection => dialler(connection) === smallest).at(-1)
+    const kept = chosenSocket(node.self.id, link.server, proven)
     for (const connection of proven) if (connection !== kept) connection.close(1000, 'another socket carries this link')
     link.sockets = [...link.sockets.filter(connection => connection === kept), ...link.sockets.filter(connection => connection !== kept)]
   }
 
-  const beat = (): void => {
-    const event = signedEvent(node.signer, {}, 'control')
-    for (const link of links.values()) {
-      const connection = sendable(link)
-      if (connection === undefined) continue
-      connection.channel.send('control', frameText(event, { type: 'HEARTBEAT', from: node.self.id, to: link.server, ts: node.nextTs() }))
-    }
+  const carrierOf = (server: ServerId): Connection | undefined => {
+    const link = links.get(server)
+    return link === undefined ? undefined : sendable(link)
+  }
+  /** A peer that could not be reached has come by itself. */
+  const greeted = (link: Link, { direction }: Connection): void => {
+    const { server } = link
+    const machine = node.runtime.machine(address(server))
+    const waits = machine?.state === 'resting' || machine?.state === 'dialling'
+    if (direction !== 'accepted' || !waits || Number(machine.context['failures']) === 0 || !link.greetings.take()) return
+    node.runtime.record(address(server), { type: 'link.greeted', server })
   }
 
-  const watch = (): void => {
-    const now = node.ports.clock.monotonic()
-    for (const { server, lastSeen } of links.values()) {
-      if (stateOf(server) !== 'linked' || now - lastSeen <= node.config.timing.silenceMs) continue
-      node.runtime.record(address(server), { type: 'link.silent', server })
-      unlinked(server, 'silent')
-    }
+  /** A member says itself where it is reached now. */
+  const moved = ({ id, address: said }: ServerPeer): void => {
+    const member = node.state.membership.servers.get(id)
+    if (member === undefined || said === undefined || member.vouchedBy === 'operator' || !mayDial(node.self, said.host, said.port)) return
+    for (const fact of decideMove(member, said.host, said.port).facts) node.runtime.record(`server:${id}`, fact)
   }
 
   const unlinked = (server: ServerId, why: string): void => {
@@ -138,6 +151,8 @@ export const createLinks = (node: Node): Links => {
       sockets: [],
       lostAt: -Infinity,
       lastSeen: 0,
+      hint: undefined,
+      greetings: createBucket(node.ports.clock, GREETINGS),
       bucket: createBucket(node.ports.clock, node.config.limits.serverFrames),
     }
     links.set(server, link)
@@ -183,10 +198,13 @@ export const createLinks = (node: Node): Links => {
       connection.peer = peer
       const link = links.get(peer.id) ?? begin(peer.id)
       link.sockets.push(connection)
+      connection.linkedAt = node.ports.clock.monotonic()
+      greeted(link, connection)
       if (!peer.sendable) {
         dial(peer.id)
         return
       }
+      if (peer.proven) moved(peer)
       link.lastSeen = node.ports.clock.monotonic()
       const before = stateOf(peer.id)
       const { direction } = connection
@@ -199,6 +217,7 @@ export const createLinks = (node: Node): Links => {
       })
       node.runtime.release(() => {
         node.introducer.linked(peer)
+        node.hearsay.linked(peer)
       })
     },
     receive: (connection, frame, text = '') =>
@@ -208,13 +227,12 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
-    isLinked: server => {
-      const link = links.get(server)
-      return link !== undefined && sendable(link) !== undefined
+    get count() {
+      return links.values().reduce((count, link) => count + Number(sendable(link) !== undefined), 0)
     },
+    isLinked: server => carrierOf(server) !== undefined,
     send(server, lane, text, failed) {
-      const link = links.get(server)
-      const connection = link === undefined ? undefined : sendable(link)
+      const connection = carrierOf(server)
       connection?.channel.send(lane, text, failed)
       return connection !== undefined
     },
@@ -227,21 +245,44 @@ export const createLinks = (node: Node): Links => {
       }
     },
     barrier(server) {
+      carrierOf(server)?.channel.barrier('file', 'traffic')
+    },
+    hint(server, host, port) {
       const link = links.get(server)
-      if (link !== undefined) sendable(link)?.channel.barrier('file', 'traffic')
+      if (link !== undefined && mayDial(node.self, host, port)) link.hint = { host, port }
+    },
+    wronged(server, why, proven) {
+      const machine = node.runtime.machine(address(server))
+      if (node.runtime.isSetAside(address(server)) || (machine?.state !== 'dialling' && machine?.state !== 'linked')) return
+      const facts = decideWrong(machine.context as unknown as LinkContext, why, proven, node.ports.clock.now())
+      for (const fact of facts) node.runtime.record(address(server), fact)
+      node.count('wrong', 'answer')
+      if (facts.some(({ type }) => type === 'link.refused')) {
+        unlinked(server, 'refused')
+        node.tell({ event: 'degraded', why: `the server ${server} answers wrongly again and again, and is refused for an hour: ${why}` })
+      }
     },
     forget(server) {
+      closeSockets(server)
       links.delete(server)
       node.timers.cancel(address(server))
+      node.standings.forget(server)
       node.supervisor.stop(address(server), 'forgotten')
     },
     start() {
-      node.timers.every(node.config.timing.heartbeatMs, beat)
-      node.timers.every(WATCH_MS, watch)
+      startPulse(node, {
+        links: () => links.values(),
+        carrier: ({ server }) => carrierOf(server),
+        isLinked: server => stateOf(server) === 'linked',
+        silent: server => {
+          node.runtime.record(address(server), { type: 'link.silent', server })
+          unlinked(server, 'silent')
+        },
+      })
     },
     effects: {
       armRedial({ server, at }) {
-        const wait = Math.min(Math.max(0, at - node.ports.clock.now()), 120_000)
+        const wait = Math.min(Math.max(0, at - node.ports.clock.now()), stateOf(server) === 'refused' ? Infinity : MAX_REDIAL_MS)
         node.timers.arm(address(server), wait * (1 + JITTER * node.ports.random.fraction()), () => {
           dial(server)
         })

@@ -39,7 +39,9 @@ export const createRefusals = (node: Node): Refusals => {
       node.log('debug', 'refused a frame', { connection: connection.id, type, code: error.code, reason: error.reason })
       if (type !== undefined && UNANSWERED.has(type)) return
       if (!(relayed ?? connection.refusals).take()) {
-        if (relayed === undefined) connection.close(1008, 'too many refused frames')
+        if (relayed !== undefined) return
+        connection.close(1008, 'too many refused frames')
+        if (connection.peer?.role === 'server') node.links.wronged(connection.peer.id, 'too many refused frames', connection.peer.proven)
         return
       }
       const constant = constants.get(error.code)

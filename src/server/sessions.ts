@@ -24,8 +24,8 @@ export interface Sessions {
   closed(connection: Connection, why: string): void
   /** The user's live connection here. */
   connectionOf(user: UserId): Connection | undefined
-  /** Sends a text to every attached user but the one that it is about. */
-  broadcast(text: string | Promise<string>, about: UserId): void
+  /** Sends a text to every attached user but the one that it is about; only to those with the capability, where one is given. */
+  broadcast(text: string | Promise<string> | (() => Promise<string>), about: UserId | undefined, cap?: string): void
   /** The user is attached elsewhere now; a session that only waited for their return ends. */
   movedAway(user: UserId): void
   /** Ends one session and cuts its socket. */
@@ -213,8 +213,14 @@ export const createSessions = (node: Node): Sessions => {
       if (session !== undefined && !node.supervisor.tell(address(session.user), { connection, closed: why })) lost(session, connection, why)
     },
     connectionOf: user => sessions.get(user)?.connection,
-    broadcast(text, about) {
-      for (const { user, connection } of sessions.values()) if (user !== about) connection?.channel.send('traffic', text)
+    broadcast(text, about, cap) {
+      let made = typeof text === 'function' ? undefined : text
+      for (const { user, connection } of sessions.values()) {
+        if (user === about || connection === undefined || (cap !== undefined && connection.peer?.caps.includes(cap) !== true)) continue
+        // signed only where there is somebody to hear it
+        made ??= (text as () => Promise<string>)()
+        connection.channel.send('traffic', made)
+      }
     },
     movedAway(user) {
       if (node.state.directory.users.get(user)?.local !== 'detached') return

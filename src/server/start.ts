@@ -3,7 +3,6 @@ import type { NamedEffect } from '../actors/contract.ts'
 import { createRuntime } from '../actors/runtime.ts'
 import { createSupervisor } from '../actors/supervisor.ts'
 import { createSigningQueue, measureSigning } from '../crypto/signing-queue.ts'
-import { decideMembership } from '../domain/membership.ts'
 import type { Fact } from '../domain/facts.ts'
 import { ControlError, type ControlListener, type ControlPort } from '../ports/control.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
@@ -24,16 +23,18 @@ import { createDirectoryService } from './directory-service.ts'
 import type { Log, NodeEvent } from './events.ts'
 import { createSeen } from './freshness.ts'
 import { createGossip } from './gossip.ts'
+import { createHearsay } from './hearsay.ts'
 import { createIntroducer } from './introducer.ts'
 import { createKeys } from './keys.ts'
 import { createLinks } from './links.ts'
-import { pruneNewcomers } from './newcomers.ts'
+import { pruneMembers, takeListed } from './members.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { createRefusals } from './refusals.ts'
 import { createNodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
 import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
+import { createStandings } from './standings.ts'
 import { createTimers } from './timers.ts'
 import { createTransfers } from './transfers.ts'
 import { createUpkeep } from './upkeep.ts'
@@ -158,14 +159,16 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   node.refusals = createRefusals(node)
   node.connections = createConnections(node)
   node.introducer = createIntroducer(node)
+  node.hearsay = createHearsay(node)
   node.links = createLinks(node)
   node.sessions = createSessions(node)
   node.gossip = createGossip(node)
+  node.standings = createStandings(node)
   node.router = createRouter(node)
   node.transfers = createTransfers(node)
   node.directoryService = createDirectoryService(node)
   node.bootstrap = createBootstrap(node)
-  for (const part of [node.links, node.sessions, node.gossip, node.transfers, node.bootstrap])
+  for (const part of [node.links, node.sessions, node.gossip, node.standings, node.transfers, node.bootstrap])
     for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
   const recovered = await recoverNode({ log: options.log, fold, runtime: node.runtime, write })
@@ -201,16 +204,10 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   self.reach = config.reach ?? addressClass(self.host)
 
   // from here on the log says that this incarnation lives; every machine answers it
-  node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
-  for (const { server_id, host: at, port, pubkey } of config.servers) {
-    const key = await ports.crypto.importPublicKey(pubkey)
-    const listed = { server: server_id as ServerId, pubkey: key.text, host: at, port, vouchedBy: 'operator' as const }
-    const { facts: decided, conflict } = decideMembership(listed, state.membership, config.limits)
-    if (node.runtime.isSetAside(`server:${server_id}`)) continue
-    if (conflict !== undefined)
-      node.tell({ event: 'degraded', why: `the listed server ${server_id} has another key than the one pinned before` })
-    for (const fact of decided) node.runtime.record(`server:${server_id}`, fact)
-  }
+  // a restored backup counts its epochs from where it was made: presence goes by the time, or peers would take it for old
+  const presenceEpoch = Math.max(Math.floor(ports.clock.now() / 1_000), state.directory.lastSeq[0] + 1)
+  node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch, presenceEpoch })
+  await takeListed(node)
   await node.runtime.flushed()
   const durable = asDurable(options.log)
   const sign = (text: string) => node.signer.sign(text, 'control')
@@ -241,7 +238,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   node.transfers.start()
   for (const server of state.membership.servers.keys()) node.links.manage(server)
   node.bootstrap.start()
-  pruneNewcomers(node)
+  pruneMembers(node)
   routine?.start()
 
   let stopping: Promise<void> | undefined

@@ -1,0 +1,75 @@
+/** How sure we are of what a server said of its users: only servers whose word is not confirmed now have a standing. */
+import type { ServerId, UserId } from '../protocol/ids.ts'
+
+/**
+ * `suspect`: the server is silent. `recovered`: known from the log of the life before. `lapsed`: it was either for too long, and its
+ * users are not listed until it is back.
+ */
+export type Doubt = 'suspect' | 'recovered' | 'lapsed'
+
+export interface Standing {
+  readonly doubt: Doubt
+  /** Users of whom the server has said something since. */
+  readonly confirmed: ReadonlySet<UserId>
+}
+
+/** How sure the directory is of one claim; `online` is confirmed. */
+export type Sureness = 'online' | Doubt
+
+/** The capability of servers that compare what they know of each other's users. */
+export const DIGEST_CAP = 'presence-digest'
+
+type Standings = Map<ServerId, Standing>
+
+const nobody: ReadonlySet<UserId> = new Set()
+
+/** The server's link is gone, in place. */
+export const doubt = (standings: Standings, server: ServerId): void => {
+  const lapsed = standings.get(server)?.doubt === 'lapsed'
+  standings.set(server, { doubt: lapsed ? 'lapsed' : 'suspect', confirmed: nobody })
+}
+
+/** The grace time of a server in doubt is over, in place. */
+export const lapse = (standings: Standings, server: ServerId): void => {
+  const held = standings.get(server)
+  if (held !== undefined) standings.set(server, { ...held, doubt: 'lapsed' })
+}
+
+/** This node lives anew, and knows of these servers' users from its log alone, in place. */
+export const recoverStandings = (standings: Standings, servers: Iterable<ServerId>): void => {
+  for (const server of servers) {
+    const lapsed = standings.get(server)?.doubt === 'lapsed'
+    standings.set(server, { doubt: lapsed ? 'lapsed' : 'recovered', confirmed: nobody })
+  }
+}
+
+/**
+ * The server is linked, in place. One that can compare digests stays in doubt until it has. Of any other the link is all that will ever
+ * be heard: it clears a short silence, and after a longer one its users are listed again as what the log says.
+ */
+export const linkAgain = (standings: Standings, server: ServerId, caps: readonly string[]): void => {
+  const held = standings.get(server)
+  if (held === undefined || caps.includes(DIGEST_CAP)) return
+  if (held.doubt === 'suspect') standings.delete(server)
+  else standings.set(server, { ...held, doubt: 'recovered' })
+}
+
+/** The server said something of a user, in place. */
+export const confirm = (standings: Standings, server: ServerId, user: UserId): void => {
+  const held = standings.get(server)
+  // what others pass on says nothing about whether the server will be back
+  if (held === undefined || held.doubt === 'lapsed' || held.confirmed.has(user)) return
+  if (held.confirmed === nobody) standings.set(server, { ...held, confirmed: new Set([user]) })
+  else (held.confirmed as Set<UserId>).add(user)
+}
+
+/** The server has taken the user back, in place. */
+export const unconfirm = (standings: Standings, server: ServerId, user: UserId): void => {
+  const held = standings.get(server)
+  if (held?.confirmed.has(user) === true) (held.confirmed as Set<UserId>).delete(user)
+}
+
+export const surenessOf = (standings: ReadonlyMap<ServerId, Standing>, server: ServerId, user: UserId): Sureness => {
+  const held = standings.get(server)
+  return held === undefined || held.confirmed.has(user) ? 'online' : held.doubt
+}
