@@ -2,6 +2,7 @@
 import { Subject, type Observable } from 'rxjs'
 import type { PrivateKey } from '../ports/crypto.ts'
 import type { Ports } from '../ports/ports.ts'
+import { steadyClock } from '../ports/steady-clock.ts'
 import { fromBase64Url } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
@@ -58,7 +59,8 @@ const caps = ['ack', 'blocks', 'bound', 'proof'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
-  const { ports, identity, serverUrl: url, log, files, maxFileBytes = maxFileBytesByDefault } = options
+  const { identity, serverUrl: url, log, files, maxFileBytes = maxFileBytesByDefault } = options
+  const ports: Ports = { ...options.ports, clock: steadyClock(options.ports.clock) }
   const { userId, privateKey } = identity
   const { clock, crypto } = ports
   const unusable = nameProblem(options.name)
@@ -126,6 +128,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     crypto,
     journal,
     roster,
+    stock: () => connection.attachment?.key === undefined,
     request: user => {
       void request('PUBKEY_REQUEST', { user_id: user })
     },

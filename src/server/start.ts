@@ -8,6 +8,7 @@ import { ControlError, type ControlListener, type ControlPort } from '../ports/c
 import type { PrivateKey } from '../ports/crypto.ts'
 import type { Listener } from '../ports/network.ts'
 import type { Ports } from '../ports/ports.ts'
+import { steadyClock } from '../ports/steady-clock.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
@@ -30,7 +31,7 @@ import { createLinks } from './links.ts'
 import { pruneMembers, takeListed } from './members.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { createRefusals } from './refusals.ts'
-import { createNodeFold } from './replay.ts'
+import { createNodeFold, type NodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
 import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
@@ -45,6 +46,8 @@ export interface NodeOptions {
   readonly ports: Ports
   /** With snapshots and a base where it is a `DurableLog`; without, the whole log is folded at each start. */
   readonly log: EventLog<Fact>
+  /** One that has not lived, for whoever wants to look into the running node. */
+  readonly fold?: NodeFold
   /** Where an operator's commands come in; they need a `DurableLog`. */
   readonly control?: ControlPort
   readonly identity: { readonly id: ServerId; readonly privateKey: PrivateKey }
@@ -64,13 +67,14 @@ export interface RunningNode {
 }
 
 const backoff = { firstMs: 100, capMs: 5_000 }
-/** How long goodbyes may take. */
+/** Goodbyes may take so long. */
 const DRAIN_MS = 10_000
 
 /** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
-  const { config, ports, identity, write } = options
-  const fold = createNodeFold()
+  const { config, identity, write } = options
+  const ports: Ports = { ...options.ports, clock: steadyClock(options.ports.clock) }
+  const { fold = createNodeFold() } = options
   const { state, host } = fold
   const counters = new Map<string, number>()
   const handlers = new Map<string, (params: never) => void>()
@@ -200,9 +204,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     self,
     options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
   )
-
   self.reach = config.reach ?? addressClass(self.host)
-
   // from here on the log says that this incarnation lives; every machine answers it
   // a restored backup counts its epochs from where it was made: presence goes by the time, or peers would take it for old
   const presenceEpoch = Math.max(Math.floor(ports.clock.now() / 1_000), state.directory.lastSeq[0] + 1)
