@@ -21,12 +21,10 @@ export const DIGEST_CAP = 'presence-digest'
 
 type Standings = Map<ServerId, Standing>
 
-const nobody: ReadonlySet<UserId> = new Set()
-
 /** The server's link is gone, in place. */
 export const doubt = (standings: Standings, server: ServerId): void => {
   const lapsed = standings.get(server)?.doubt === 'lapsed'
-  standings.set(server, { doubt: lapsed ? 'lapsed' : 'suspect', confirmed: nobody })
+  standings.set(server, { doubt: lapsed ? 'lapsed' : 'suspect', confirmed: new Set() })
 }
 
 /** The grace time of a server in doubt is over, in place. */
@@ -39,7 +37,7 @@ export const lapse = (standings: Standings, server: ServerId): void => {
 export const recoverStandings = (standings: Standings, servers: Iterable<ServerId>): void => {
   for (const server of servers) {
     const lapsed = standings.get(server)?.doubt === 'lapsed'
-    standings.set(server, { doubt: lapsed ? 'lapsed' : 'recovered', confirmed: nobody })
+    standings.set(server, { doubt: lapsed ? 'lapsed' : 'recovered', confirmed: new Set() })
   }
 }
 
@@ -58,9 +56,7 @@ export const linkAgain = (standings: Standings, server: ServerId, caps: readonly
 export const confirm = (standings: Standings, server: ServerId, user: UserId): void => {
   const held = standings.get(server)
   // what others pass on says nothing about whether the server will be back
-  if (held === undefined || held.doubt === 'lapsed' || held.confirmed.has(user)) return
-  if (held.confirmed === nobody) standings.set(server, { ...held, confirmed: new Set([user]) })
-  else (held.confirmed as Set<UserId>).add(user)
+  if (held !== undefined && held.doubt !== 'lapsed') (held.confirmed as Set<UserId>).add(user)
 }
 
 /** The server has taken the user back, in place. */

@@ -69,7 +69,7 @@ const countFailure = link.assign(({ context, event }) => {
   const failures = steady ? 1 : context.failures + 1
   const failingSince = steady ? event.at : (context.failingSince ?? event.at)
   // a steady link without a wrong answer forgives those of before
-  const wrongs = steady && (context.wrongAt ?? 0) < (context.since ?? 0) ? 0 : context.wrongs
+  const wrongs = steady && (context.wrongAt ?? 0) < context.since ? 0 : context.wrongs
   return { ...unlinked, failures, failingSince, wrongs, redialAt: event.at + waitMs(failures, event.at - failingSince, wrongs) }
 })
 

@@ -58,7 +58,7 @@ export const joining = {
 /** Hexadecimal digits in front of SHA-256 of a user id; the empty text stands for all users. */
 const digestPrefix = z
   .string()
-  .max(8)
+  .max(16)
   .regex(/^[0-9a-f]*$/, 'hexadecimal digits are meant here')
 /** Of no users the empty text. */
 const digestText = z
@@ -76,7 +76,11 @@ export const presence = {
   }),
   USER_REMOVE: z.looseObject({ user_id: userId, server_id: serverId, seq: field.presenceSeq.optional() }),
   HEARTBEAT: empty,
-  PING: z.looseObject({ n: field.count }),
+  PING: z.looseObject({
+    n: field.count,
+    /** Many users have left here: compare. */
+    compare: z.boolean().optional(),
+  }),
   PONG: z.looseObject({ n: field.count }),
   PRESENCE_ASK: z.looseObject({
     nonce: field.nonce,

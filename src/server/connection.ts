@@ -151,7 +151,9 @@ export const createConnections = (node: Node): Connections => {
         }
         if (frame.type === 'PING') {
           // before everything that waits, or a busy link would look like a dead one; for the same reason within a budget
-          if (!node.stopped && pongs.take()) channel.send('control', node.unsigned('PONG', connection.peer.id, { n: frame.payload.n }))
+          if (node.stopped || !pongs.take()) return
+          channel.send('control', node.unsigned('PONG', connection.peer.id, { n: frame.payload.n }))
+          if (frame.payload.compare === true && connection.peer.role === 'server') node.sync.nudged(connection.peer.id)
           return
         }
         if (frame.type === 'PONG') return

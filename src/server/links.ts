@@ -1,11 +1,11 @@
 /** Peer links: one actor and one machine for each member, whatever number of sockets carries it. */
-import { decideMove } from '../domain/membership.ts'
-import { decideWrong, type LinkContext, type LinkEffects } from '../machines/link.ts'
+import type { LinkEffects } from '../machines/link.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
 import { mayDial } from './address-class.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
+import { noteGreeting, noteMove, noteWrong } from './link-conduct.ts'
 import { chosenSocket } from './link-sockets.ts'
 import { type LinkPulse, takeFromPeer } from './link-intake.ts'
 import type { Node } from './node.ts'
@@ -27,7 +27,12 @@ export interface Links {
   lostAt(server: ServerId): number
   /** Sends over the link; false when there is none. */
   send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
-  broadcast(lane: Lane, text: string | Promise<string>, except?: ReadonlySet<ServerId>, failed?: (error: unknown) => void): void
+  broadcast(
+    lane: Lane,
+    text: string | Promise<string> | (() => Promise<string>),
+    except?: ReadonlySet<ServerId>,
+    failed?: (error: unknown) => void,
+  ): void
   /** Holds a link's file lane back until what is in its traffic lane now has left. */
   barrier(server: ServerId): void
   /** Another address at which a member may be: tried in turns with its own while that one fails. */
@@ -107,25 +112,10 @@ export const createLinks = (node: Node): Links => {
     const link = links.get(server)
     return link === undefined ? undefined : sendable(link)
   }
-  /** A peer that could not be reached has come by itself. */
-  const greeted = (link: Link, { direction }: Connection): void => {
-    const { server } = link
-    const machine = node.runtime.machine(address(server))
-    const waits = machine?.state === 'resting' || machine?.state === 'dialling'
-    if (direction !== 'accepted' || !waits || Number(machine.context['failures']) === 0 || !link.greetings.take()) return
-    node.runtime.record(address(server), { type: 'link.greeted', server })
-  }
-
-  /** A member says itself where it is reached now. */
-  const moved = ({ id, address: said }: ServerPeer): void => {
-    const member = node.state.membership.servers.get(id)
-    if (member === undefined || said === undefined || member.vouchedBy === 'operator' || !mayDial(node.self, said.host, said.port)) return
-    for (const fact of decideMove(member, said.host, said.port).facts) node.runtime.record(`server:${id}`, fact)
-  }
-
   const unlinked = (server: ServerId, why: string): void => {
     const link = links.get(server)
     // a moment earlier: what was told while the link broke may not have arrived
+    node.sync.stop(server)
     if (link !== undefined) link.lostAt = node.ports.clock.monotonic() - node.config.timing.silenceMs
     node.runtime.release(() => {
       node.log('info', 'unlinked', { server, why })
@@ -199,12 +189,12 @@ export const createLinks = (node: Node): Links => {
       const link = links.get(peer.id) ?? begin(peer.id)
       link.sockets.push(connection)
       connection.linkedAt = node.ports.clock.monotonic()
-      greeted(link, connection)
+      noteGreeting(node, peer.id, connection, link.greetings)
       if (!peer.sendable) {
         dial(peer.id)
         return
       }
-      if (peer.proven) moved(peer)
+      if (peer.proven) noteMove(node, peer)
       link.lastSeen = node.ports.clock.monotonic()
       const before = stateOf(peer.id)
       const { direction } = connection
@@ -238,8 +228,11 @@ export const createLinks = (node: Node): Links => {
     },
     broadcast(lane, text, except, failed) {
       let told = failed
+      let made = typeof text === 'function' ? undefined : text
       for (const server of links.keys()) {
-        if (except?.has(server) === true || !self.send(server, lane, text, told)) continue
+        if (except?.has(server) === true || carrierOf(server) === undefined) continue
+        made ??= (text as () => Promise<string>)()
+        self.send(server, lane, made, told)
         // one event, one word about its failure
         if (failed !== undefined) told = () => {}
       }
@@ -252,21 +245,14 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && mayDial(node.self, host, port)) link.hint = { host, port }
     },
     wronged(server, why, proven) {
-      const machine = node.runtime.machine(address(server))
-      if (node.runtime.isSetAside(address(server)) || (machine?.state !== 'dialling' && machine?.state !== 'linked')) return
-      const facts = decideWrong(machine.context as unknown as LinkContext, why, proven, node.ports.clock.now())
-      for (const fact of facts) node.runtime.record(address(server), fact)
-      node.count('wrong', 'answer')
-      if (facts.some(({ type }) => type === 'link.refused')) {
-        unlinked(server, 'refused')
-        node.tell({ event: 'degraded', why: `the server ${server} answers wrongly again and again, and is refused for an hour: ${why}` })
-      }
+      if (noteWrong(node, server, why, proven)) unlinked(server, 'refused')
     },
     forget(server) {
       closeSockets(server)
       links.delete(server)
       node.timers.cancel(address(server))
       node.standings.forget(server)
+      node.sync.stop(server)
       node.supervisor.stop(address(server), 'forgotten')
     },
     start() {

@@ -19,6 +19,7 @@ import type { Hearsay } from './hearsay.ts'
 import type { Introducer } from './introducer.ts'
 import type { Keys } from './keys.ts'
 import type { Links } from './links.ts'
+import type { PresenceSync } from './presence-sync.ts'
 import type { Refusals } from './refusals.ts'
 import type { Router } from './router.ts'
 import type { Sessions } from './sessions.ts'
@@ -56,6 +57,7 @@ export interface Node {
   readonly sessions: Sessions
   readonly gossip: Gossip
   readonly standings: Standings
+  readonly sync: PresenceSync
   readonly router: Router
   readonly transfers: Transfers
   readonly directoryService: DirectoryService

@@ -17,7 +17,7 @@ export interface Refusals {
    */
   refuse(connection: Connection, error: unknown, type?: string, relayed?: Bucket): void
   /** Tells an authenticated sender which frame could not be done: `detail` and `msg_ref` name it. */
-  tell(connection: Connection, to: string, code: ErrorCode, detail: string, reference: string): void
+  tell(connection: Connection, to: string, code: ErrorCode, detail: string, reference?: string): void
 }
 
 /** Never answered with an ERROR, or two servers answer each other for ever. */
@@ -59,7 +59,7 @@ export const createRefusals = (node: Node): Refusals => {
     },
     tell(connection, to, code, detail, reference) {
       node.count('refused', code)
-      const event = signedEvent(node.signer, { code, detail, msg_ref: reference }, 'message')
+      const event = signedEvent(node.signer, { code, detail, ...(reference === undefined ? {} : { msg_ref: reference }) }, 'message')
       const text = frameText(event, { type: 'ERROR', from: node.self.id, to, ts: node.nextTs() })
       node.runtime.release(() => connection.channel.send('traffic', text))
     },

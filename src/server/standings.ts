@@ -4,6 +4,7 @@ import type { LinkEffects } from '../machines/link.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import type { Node } from './node.ts'
+import type { UserPeer } from './peer.ts'
 import { frameText, signedEvent } from './signed-event.ts'
 
 export interface Standings {
@@ -16,8 +17,8 @@ export interface Standings {
   }
 }
 
-/** The capability of users who understand `PRESENCE_CHANGED` and the presence that it is about. */
-export const PRESENCE_CAP = 'presence'
+/** Whether a user's program understands `PRESENCE_CHANGED` and the presence that it is about. */
+export const knowsPresence = ({ caps }: UserPeer): boolean => caps.includes('presence')
 
 export const createStandings = (node: Node): Standings => {
   /** What users here were last told of a server; nothing where they were told nothing, or that it is confirmed. */
@@ -52,7 +53,7 @@ export const createStandings = (node: Node): Standings => {
         // one frame, however many users it is about
         const event = signedEvent(node.signer, { server_id: server, presence }, 'presence')
         const envelope = { type: 'PRESENCE_CHANGED', from: node.self.id, to: '*', ts: node.nextTs() }
-        node.sessions.broadcast(() => frameText(event, envelope), undefined, PRESENCE_CAP)
+        node.sessions.broadcast(() => frameText(event, envelope), undefined, knowsPresence)
       },
     },
   }

@@ -30,6 +30,7 @@ import { createKeys } from './keys.ts'
 import { createLinks } from './links.ts'
 import { pruneMembers, takeListed } from './members.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
+import { createPresenceSync } from './presence-sync.ts'
 import { createRefusals } from './refusals.ts'
 import { createNodeFold, type NodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
@@ -168,6 +169,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   node.sessions = createSessions(node)
   node.gossip = createGossip(node)
   node.standings = createStandings(node)
+  node.sync = createPresenceSync(node)
   node.router = createRouter(node)
   node.transfers = createTransfers(node)
   node.directoryService = createDirectoryService(node)
