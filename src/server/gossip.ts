@@ -149,10 +149,12 @@ export const createGossip = (node: Node): Gossip => {
     const own = entry?.claims.find(claim => claim.server === node.self.id)
     if (entry?.local === undefined || own === undefined) return
     const counts = claimOf(directory, entry, node.links.isLinked)
-    const others = entry.claims.filter(({ server }) => server !== node.self.id && node.links.isLinked(server))
+    const stands = (server: ServerId): boolean =>
+      server !== node.self.id && node.links.isLinked(server) && directory.standings.get(server)?.doubt !== 'lapsed'
+    const others = entry.claims.filter(({ server }) => stands(server))
     if (counts !== undefined && counts !== own) {
       // a live socket gives way to nothing less than the user's own signature
-      if (entry.local === 'detached' || (counts.attachedAt ?? -1) > (own.attachedAt ?? -1)) {
+      if (entry.local === 'detached' || counts.attachedAt !== undefined) {
         node.sessions.movedAway(user, `You have attached at the server ${counts.server}: this session is over.`)
         return
       }

@@ -108,7 +108,11 @@ export const createPresenceSync = (node: Node): PresenceSync => {
     later(server, node.config.timing.compareMs * (1 + JITTER * (2 * node.ports.random.fraction() - 1)))
     const address: Address = `link:${server}`
     if (node.runtime.isSetAside(address) || node.runtime.machine(address)?.state !== 'linked') return
-    if (node.state.directory.standings.has(server)) node.runtime.record(address, { type: 'link.synced', server })
+    if (!node.state.directory.standings.has(server)) return
+    node.runtime.record(address, { type: 'link.synced', server })
+    // claims of a server that was gone did not count until now
+    for (const { id, local, claims } of node.state.directory.users.values())
+      if (local !== undefined && claims.some(claim => claim.server === server)) node.gossip.settleClaims(id)
   }
 
   const drop = (server: ServerId, gone: readonly UserId[], seq: PresenceSeq, sig: string): void => {

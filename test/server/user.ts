@@ -36,6 +36,10 @@ export interface UserOptions {
   readonly name?: string
   /** Whether the user can answer a challenge; stock users cannot. */
   readonly proof?: boolean
+  /** Has what the user signs say when they attach, as our own client does. */
+  readonly timed?: boolean
+  /** More capabilities. */
+  readonly caps?: readonly string[]
   /** Keeps the answer to the challenge back until this resolves. */
   readonly proveAfter?: Promise<unknown>
 }
@@ -56,7 +60,7 @@ export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options
     const sig = await signPayload(mesh.crypto, privateKey, payloadText)
     return encodeFrame({ type, from: id, to, ts: Math.floor(mesh.clock.now()), payloadText, sig })
   }
-  const caps = proof ? ['proof', 'ack'] : []
+  const caps = [...(proof ? ['proof', 'ack'] : []), ...(options.caps ?? [])]
   const hello = await text('USER_HELLO', '*', { client: 'test', pubkey: key.publicText, meta: { display_name: name }, caps })
   const dialled = host.dial(`ws://127.0.0.1:${node.port}`, { timeoutMs: 5_000, maxBytes: 65_536 }, opened => ({
     message(received) {
@@ -65,7 +69,10 @@ export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options
       if (frame.type !== 'CHALLENGE' || !proof) return
       void (async () => {
         await options.proveAfter
-        opened.send([await text('PROOF', frame.from, { nonce: frame.payload['nonce'], prover: id, verifier: frame.from, role: 'user' })])
+        const at = options.timed === true ? { at: Math.floor(mesh.clock.now()) } : {}
+        opened.send([
+          await text('PROOF', frame.from, { nonce: frame.payload['nonce'], prover: id, verifier: frame.from, role: 'user', ...at }),
+        ])
       })()
     },
     malformed: why => {
@@ -101,6 +108,16 @@ export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options
       socket.terminate()
     },
   }
+}
+
+/** Whom the user's server lists, and how. */
+export const listFor = async (mesh: Mesh, user: MeshUser): Promise<Readonly<Record<string, string>>> => {
+  const from = user.heard.length
+  const answers = () => user.heard.slice(from).filter(({ type }) => type === 'LIST_RESPONSE')
+  await user.send('LIST_REQUEST', '*', {})
+  await mesh.until(() => answers().at(-1)?.payload['more'] === false, 5_000, 'the list')
+  const users = answers().flatMap(({ payload }) => payload['users'] as { user_id: string; server_id: string; presence: string }[])
+  return Object.fromEntries(users.map(({ user_id, server_id, presence }) => [user_id, `${presence} at ${server_id.slice(-1)}`]))
 }
 
 /** The same, attached. */
