@@ -47,7 +47,7 @@ export const decideMembership = (
   }
   if (known.pubkey !== vouched.pubkey) return { facts: [], conflict: 'key' }
   // where a member is that was met, only it says itself, and the operator
-  if (known.linked && vouched.vouchedBy !== 'operator') return { facts: [] }
+  if ((known.linked || known.vouchedBy === 'operator') && vouched.vouchedBy !== 'operator') return { facts: [] }
   return decideMove(known, vouched.host, vouched.port)
 }
 
