@@ -5,9 +5,13 @@ import { utf8, toBase64Url } from '../protocol/encoding.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { Node } from './node.ts'
 
-/** Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. */
+/**
+ * Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. Ours does as well: a client
+ * learns it with the answer to that hello.
+ */
 export const requireFresh = (node: Node, frame: Frame, offset: number): void => {
-  const age = node.ports.clock.now() - (frame.ts + offset)
+  const byOurs = node.ports.clock.now() - frame.ts
+  const age = Math.abs(byOurs) < Math.abs(byOurs - offset) ? byOurs : byOurs - offset
   if (age > node.config.timing.acceptPastMs) throw new ProtocolError('TIMEOUT', 'stale', 'This frame is too old: check the clock.')
   if (-age > node.config.timing.acceptFutureMs)
     throw new ProtocolError('TIMEOUT', 'future', 'This frame is from the future: check the clock.')

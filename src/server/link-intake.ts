@@ -58,6 +58,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
   if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
   const attachedAt = frame.type === 'USER_ADVERTISE' ? await node.gossip.attachedAt(frame, origin.id) : undefined
+  node.ports.reach('frame verified')
   if (!node.seen.enter(memory, frame)) return
   if (frame.type === 'USER_ADVERTISE' || frame.type === 'USER_REMOVE') node.gossip.apply(connection, frame, origin.id, text, attachedAt)
   else decide(node, connection, frame, origin.id, text)

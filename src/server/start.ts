@@ -7,7 +7,8 @@ import type { Fact } from '../domain/facts.ts'
 import { ControlError, type ControlListener, type ControlPort } from '../ports/control.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
 import type { Listener } from '../ports/network.ts'
-import type { Ports } from '../ports/ports.ts'
+import { noFaultPoint } from '../ports/fault-points.ts'
+import type { GivenPorts, Ports } from '../ports/ports.ts'
 import { steadyClock } from '../ports/steady-clock.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
@@ -44,7 +45,7 @@ import type { ActorGroup, Node } from './node.ts'
 
 export interface NodeOptions {
   readonly config: NodeConfig
-  readonly ports: Ports
+  readonly ports: GivenPorts
   /** With snapshots and a base where it is a `DurableLog`; without, the whole log is folded at each start. */
   readonly log: EventLog<Fact>
   /** One that has not lived, for whoever wants to look into the running node. */
@@ -68,13 +69,12 @@ export interface RunningNode {
 }
 
 const backoff = { firstMs: 100, capMs: 5_000 }
-/** Goodbyes may take so long. */
 const DRAIN_MS = 10_000
 
 /** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { config, identity, write } = options
-  const ports: Ports = { ...options.ports, clock: steadyClock(options.ports.clock) }
+  const ports: Ports = { reach: noFaultPoint, ...options.ports, clock: steadyClock(options.ports.clock) }
   const { fold = createNodeFold() } = options
   const { state, host } = fold
   const counters = new Map<string, number>()
@@ -138,6 +138,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     log: options.log,
     host,
     clock: ports.clock,
+    reach: ports.reach,
     perform,
     fatal: fail,
     crashed: (error, effect) => {

@@ -9,17 +9,32 @@ import type { Life } from './life.ts'
 import type { Schedule } from './schedule.ts'
 
 /** Milliseconds that an operation takes one core of the machine that design.md measures. */
-const costMs = { sign: 2.2, verify: 0.11, encrypt: 0.12, decrypt: 2.2 } as const
+export const costMs = { sign: 2.2, verify: 0.11, encrypt: 0.12, decrypt: 2.2 } as const
 const SIGNATURE_BYTES = 512
 const BLOCK_BYTES = 512
 const PLAIN_BYTES = 446
 const SALT_BYTES = 16
 const HASH_BYTES = 32
 
+/** What stands in a key file, and the public key. */
+export interface KeyPair {
+  readonly pkcs8: Uint8Array
+  readonly text: PublicKeyText
+}
+
+/** Deals key pairs that were made before, each once. Throws when there are no more. */
+export const dealer = (keys: readonly KeyPair[]): (() => KeyPair) => {
+  let dealt = 0
+  return () => {
+    const key = keys[dealt++]
+    if (key === undefined) throw new Error(`there are ${keys.length} key pairs, and somebody wants one more`)
+    return key
+  }
+}
+
 /** Every key pair of a world: who holds a private key can make what its public key verifies, and nobody else can. */
 export interface Keyring {
-  /** Answers what stands in the key file, and the public key. */
-  make(): { readonly pkcs8: Uint8Array; readonly text: PublicKeyText }
+  make(): KeyPair
   secretOf(text: PublicKeyText): Uint8Array | undefined
   textOf(pkcs8: Uint8Array): PublicKeyText | undefined
 }
@@ -44,7 +59,7 @@ export const createKeyring = (dice: Dice): Keyring => {
 }
 
 /** The cores of a machine: what is asked while all are busy waits for the first that is free. */
-const createCores = (schedule: Schedule, count: number) => {
+export const createCores = (schedule: Schedule, count: number) => {
   const freeAt = Array.from({ length: count }, () => 0)
   return (ms: number): number => {
     const first = freeAt.indexOf(Math.min(...freeAt))

@@ -28,9 +28,11 @@ export interface Disk {
   readonly database: MemoryDatabase
   /** What happens to the next commit. */
   fault: CommitFault | undefined
+  /** Appends that were not told how they ended: until then the program is ahead of its log. */
+  pending: number
 }
 
-export const createDisk = (): Disk => ({ database: memoryDatabase(), fault: undefined })
+export const createDisk = (): Disk => ({ database: memoryDatabase(), fault: undefined, pending: 0 })
 
 export interface DiskOptions<T extends { readonly type: string }> {
   readonly name: string
@@ -49,6 +51,7 @@ export interface DiskOptions<T extends { readonly type: string }> {
 /** Opens the log of an incarnation. */
 export const openDisk = async <T extends { readonly type: string }>(options: DiskOptions<T>): Promise<DurableLog<T>> => {
   const { disk, schedule, life, clock, random } = options
+  disk.pending = 0
   const log = await openSqliteLog<T>({
     file: options.name,
     database: disk.database,
@@ -96,10 +99,11 @@ export const openDisk = async <T extends { readonly type: string }>(options: Dis
       const { fault } = disk
       disk.fault = undefined
       const written = before.then(() => write(facts, expected, fault))
-      before = written.then(
-        () => {},
-        () => {},
-      )
+      disk.pending += 1
+      const told = (): void => {
+        if (life.alive) disk.pending -= 1
+      }
+      before = written.then(told, told)
       return written
     },
   }

@@ -1,4 +1,5 @@
 /** One incarnation of a simulated process: it can be paused, and it dies at any call that it makes to the world outside. */
+import type { FaultPoint } from '../ports/fault-points.ts'
 
 export interface Life {
   readonly alive: boolean
@@ -9,6 +10,10 @@ export interface Life {
   enter(run: () => void): void
   /** Dies at the `calls`th call from now. */
   dieAt(calls: number): void
+  /** Dies when it reaches that point for the `times`th time from now. */
+  dieAtPoint(point: FaultPoint, times: number): void
+  /** To be called at every fault point. */
+  reach(point: FaultPoint): void
   pause(): void
   resume(): void
   die(): void
@@ -19,6 +24,7 @@ export const createLife = (died: () => void): Life => {
   let alive = true
   let paused = false
   let left = Infinity
+  let awaited: { readonly point: FaultPoint; times: number } | undefined
   let held: (() => void)[] = []
   const die = (): void => {
     if (!alive) return
@@ -47,6 +53,14 @@ export const createLife = (died: () => void): Life => {
     },
     dieAt(calls) {
       left = calls
+    },
+    dieAtPoint(point, times) {
+      awaited = { point, times }
+    },
+    reach(point) {
+      if (awaited?.point !== point) return
+      awaited.times -= 1
+      if (awaited.times <= 0) die()
     },
     pause() {
       paused = true

@@ -11,10 +11,10 @@ export const MARK = 'in confidence'
 const FILE_BYTES = 2_000
 /** What a person does → how often in a hundred. */
 const habits: readonly (readonly [share: number, act: 'tell' | 'all' | 'list' | 'file'])[] = [
-  [90, 'tell'],
-  [2, 'all'],
-  [6, 'list'],
-  [2, 'file'],
+  [94, 'tell'],
+  [0.5, 'all'],
+  [4, 'list'],
+  [1.5, 'file'],
 ]
 
 export interface Load {
@@ -31,8 +31,6 @@ export const startLoad = (world: World, { everyMs }: { readonly everyMs: number 
   const act = (user: SimulatedUser, dice: Dice, number: number): boolean => {
     const { client, life } = user
     if (client === undefined || life === undefined || life.paused || !client.attached) return false
-    const others = client.users().flatMap(({ user_id }) => byId.get(user_id) ?? [])
-    const there = others.filter(other => other !== user)
     let rest = dice.fraction() * 100
     const what = habits.find(([share]) => (rest -= share) < 0)?.[1] ?? 'tell'
     const said = (to: readonly SimulatedUser[], kind: 'direct' | 'public'): string => {
@@ -41,8 +39,12 @@ export const startLoad = (world: World, { everyMs }: { readonly everyMs: number 
       return text
     }
     // a failure is told as an event; a client that dies answers nothing
-    if (what === 'list') void client.list()
-    else if (there.length === 0) return false
+    if (what === 'list') {
+      void client.list()
+      return true
+    }
+    const there = client.users().flatMap(({ user_id }) => (user_id === user.id ? [] : (byId.get(user_id) ?? [])))
+    if (there.length === 0) return false
     else if (what === 'all') void client.all(said(there, 'public'))
     else {
       const other = dice.pick(there)

@@ -3,7 +3,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import type { Ports } from '../ports/ports.ts'
 import type { Random } from '../ports/random.ts'
 import { createClock, type Quartz } from './clock.ts'
-import { createCrypto, type Keyring } from './crypto.ts'
+import { createCrypto, type KeyPair, type Keyring } from './crypto.ts'
 import type { Dice } from './dice.ts'
 import type { Life } from './life.ts'
 import type { Machine, SimulatedNetwork } from './network.ts'
@@ -13,7 +13,7 @@ import type { Witnesses } from './witness.ts'
 export interface Place {
   readonly schedule: Schedule
   readonly network: SimulatedNetwork
-  readonly keyring: Keyring
+  readonly makeKey: () => KeyPair
   readonly witnesses: Witnesses
   readonly sha256: Crypto['sha256']
   /** Makes the cryptography of an incarnation: the stand-in, or the real one. */
@@ -34,6 +34,7 @@ export const portsFor = (place: Place, machine: Machine, quartz: Quartz, life: L
   random: randomFor(dice.fork('random'), life),
   network: place.network.port(machine, life),
   crypto: place.crypto(life, dice.fork('crypto')),
+  reach: life.reach,
 })
 
 /** The stand-in for `Place.crypto`. */

@@ -7,6 +7,8 @@ export interface Schedule {
   now(): number
   /** Calls `run` once in `ms` milliseconds; the answer cancels it. Among those that are due together, the first asked for is first. */
   after(ms: number, run: () => void): () => void
+  /** Nothing more happens until `work` has settled; for what really takes time. */
+  hold(work: Promise<unknown>): void
   /** Lets time pass until `until`, each thing in its turn with all promises settled in between. Rejects with what one throws. */
   run(until: number): Promise<void>
 }
@@ -25,6 +27,13 @@ export const createSchedule = (loop: Pick<Clock, 'endOfTick'>): Schedule => {
   const queue = new TinyQueue<Due>([], (a, b) => a.at - b.at || a.order - b.order)
   let now = 0
   let order = 0
+  let holding = 0
+  let resume = (): void => {}
+
+  const released = (): void => {
+    holding -= 1
+    if (holding === 0) resume()
+  }
 
   return {
     now: () => now,
@@ -35,11 +44,15 @@ export const createSchedule = (loop: Pick<Clock, 'endOfTick'>): Schedule => {
         due.run = undefined
       }
     },
+    hold: work => {
+      holding += 1
+      work.then(released, released)
+    },
     run: until =>
       new Promise((resolve, reject) => {
         let over = false
         const one = (): void => {
-          if (over) return
+          if (over || holding > 0) return
           let next = queue.peek()
           while (next !== undefined && next.run === undefined) {
             queue.pop()
@@ -63,8 +76,11 @@ export const createSchedule = (loop: Pick<Clock, 'endOfTick'>): Schedule => {
         const go = (): void => {
           for (let index = 0; index < AT_ONCE; index += 1) loop.endOfTick(one)
           loop.endOfTick(() => {
-            if (!over) go()
+            if (!over && holding === 0) go()
           })
+        }
+        resume = () => {
+          if (!over) loop.endOfTick(go)
         }
         go()
       }),

@@ -53,9 +53,9 @@ export const SERVER_PORT = 9_000
 const upkeep = { limits: { snapshotFacts: 150 }, timing: { checkpointMs: 20_000 } }
 
 export const createServer = (place: Place, dice: Dice, options: ServerOptions): SimulatedServer => {
-  const { schedule, network, keyring, witnesses } = place
+  const { schedule, network, makeKey, witnesses } = place
   const { name, address, introducers } = options
-  const key = keyring.make()
+  const key = makeKey()
   const config = configSchema.parse({
     host: address,
     port: SERVER_PORT,

@@ -2,6 +2,8 @@
 import type { ClientEvent } from '../client/events.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { RecordedFact } from '../store/log.ts'
+import { faultNames } from './faults/faults.ts'
+import type { SimulationOptions } from './simulation.ts'
 import type { Witness } from './witness.ts'
 
 /** Raised when a line of before cannot be read any more. */
@@ -15,6 +17,12 @@ export interface TraceHead {
   readonly users: number
   readonly time_ms: number
   readonly faults: readonly string[]
+}
+
+/** The head of a run's trace. */
+export const headOf = ({ seed, servers, users, timeMs, faults = faultNames }: SimulationOptions): string => {
+  const head: TraceHead = { trace: TRACE_VERSION, seed, servers, users, time_ms: timeMs, faults }
+  return JSON.stringify(head)
 }
 
 /** `at` is virtual milliseconds. A frame stands as the object that it is; what is none, as text. */

@@ -38,8 +38,8 @@ export interface UserOptions {
 }
 
 export const createUser = (place: Place, dice: Dice, { name, address, home, id = dice.uuid() as UserId }: UserOptions): SimulatedUser => {
-  const { schedule, network, keyring, witnesses } = place
-  const key = keyring.make()
+  const { schedule, network, makeKey, witnesses } = place
+  const key = makeKey()
   let incarnations = 0
 
   const live = async (life: Life, own: Dice): Promise<void> => {

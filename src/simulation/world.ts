@@ -1,11 +1,11 @@
 /** A world: servers, people and what lies between them, all from one seed. */
 import type { Crypto } from '../ports/crypto.ts'
 import type { Clock } from '../ports/clock.ts'
-import { createKeyring, type Keyring } from './crypto.ts'
+import { createKeyring, dealer, type KeyPair } from './crypto.ts'
 import { createDice, type Dice } from './dice.ts'
-import type { Life } from './life.ts'
 import { createNetwork, type Machine, type SimulatedNetwork } from './network.ts'
 import { standIn, type Place } from './place.ts'
+import { realCrypto } from './real-crypto.ts'
 import { createSchedule, type Schedule } from './schedule.ts'
 import { createServer, type SimulatedServer } from './server.ts'
 import { between, createTrouble, type Trouble } from './trouble.ts'
@@ -16,8 +16,8 @@ import { createWitnesses, type Witnesses } from './witness.ts'
 export interface Ground {
   readonly loop: Pick<Clock, 'endOfTick'>
   readonly sha256: Crypto['sha256']
-  /** Real keys instead of the stand-in: the ring, and the port of an incarnation. */
-  readonly real?: { readonly keyring: Keyring; readonly crypto: (life: Life) => Crypto }
+  /** Real cryptography instead of the stand-in, and a key pair for everybody; then a run is never quite the same again. */
+  readonly real?: { readonly crypto: Crypto; readonly keys: readonly KeyPair[] }
 }
 
 export interface WorldOptions {
@@ -70,8 +70,15 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
     },
   })
   const { real, sha256 } = ground
-  const keyring = real?.keyring ?? createKeyring(dice.fork('keys'))
-  const place: Place = { schedule, network, keyring, witnesses, sha256, crypto: real?.crypto ?? standIn(schedule, keyring, sha256) }
+  const keyring = createKeyring(dice.fork('keys'))
+  const place: Place = {
+    schedule,
+    network,
+    witnesses,
+    sha256,
+    makeKey: real === undefined ? keyring.make : dealer(real.keys),
+    crypto: real === undefined ? standIn(schedule, keyring, sha256) : life => realCrypto(schedule, life, real.crypto),
+  }
 
   const servers: SimulatedServer[] = []
   const names = Array.from({ length: count }, (_, index) => `s${index + 1}`)

@@ -1,4 +1,5 @@
 /** Programs that die, stand still, or find their disk failing; machines without power and with wrong clocks. */
+import { faultPoints } from '../../ports/fault-points.ts'
 import type { Dice } from '../dice.ts'
 import type { CommitFault } from '../disk.ts'
 import type { SimulatedServer } from '../server.ts'
@@ -37,6 +38,18 @@ const kindly =
     const calls = Math.ceil(dice.fraction() ** 2 * MOST_CALLS)
     program.life?.dieAt(calls)
     return { parts: partsOf(program), details: { on: program.name, calls }, forMs: 10_000 }
+  }
+
+const MOST_TIMES = 5
+const atPoint =
+  (choose: Choose): Inject =>
+  (world, dice) => {
+    const program = choose(world, dice)
+    if (program === undefined) return undefined
+    const point = dice.pick(faultPoints)
+    const times = dice.whole(1, MOST_TIMES)
+    program.life?.dieAtPoint(point, times)
+    return { parts: partsOf(program), details: { on: program.name, point, times }, forMs: 10_000 }
   }
 
 const darken =
@@ -119,6 +132,7 @@ const leave: Inject = (world, dice) => {
 export const processFaults = {
   kill: { what: 'a server is killed, and started again', inject: kill(aServer) },
   kill_call: { what: 'a server dies at any call that it makes to the world', inject: kindly(aServer) },
+  kill_point: { what: 'a server dies at a fault point of its code', inject: atPoint(aServer) },
   power: { what: 'a server loses its power: no connection of it is closed', inject: darken(aServer) },
   pause: { what: 'a server stands still for up to a minute', inject: pause(aServer) },
   mass: { what: 'all servers are killed at once', inject: everybody },
@@ -130,6 +144,7 @@ export const processFaults = {
   disk_never: { what: 'a commit of a server never returns', inject: disk('never', aServer) },
   user_kill: { what: "a person's program is killed", inject: kill(aUser) },
   user_call: { what: "a person's program dies at any call that it makes to the world", inject: kindly(aUser) },
+  user_point: { what: "a person's program dies at a fault point of its code", inject: atPoint(aUser) },
   user_power: { what: "a person's machine loses its power or its network for a while", inject: darken(aUser) },
   user_pause: { what: "a person's laptop is suspended", inject: pause(aUser) },
   user_clock: { what: "a person's clock jumps", inject: jump(aUser) },
