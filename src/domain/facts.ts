@@ -12,7 +12,7 @@ export type NodeFact =
       readonly type: 'node.started'
       readonly server: ServerId
       readonly epoch: number
-      /** Under which its presence events are counted: Unix seconds or more, so that a restored backup is not behind. Before 0.2.0 the epoch. */
+      /** Under which its presence events are counted: Unix seconds or more, so that a restored backup is not behind. Old facts lack it: then the epoch. */
       readonly presenceEpoch?: number
     }
   | { readonly type: 'node.stopped'; readonly why: string }

@@ -1,10 +1,10 @@
 /** How facts that older versions of a node recorded become today's: whoever opens a node's log hands this table to it. */
 import type { StoredFact, Upcasters } from '../store/upcasters.ts'
 
-/** What the link machine of 0.1.0 did not keep, as of a link about which nothing of it is known. */
+/** What the first link machine did not keep, as of a link about which nothing of it is known. */
 const newLinkContext = { apartSince: null, lapseAt: null, wrongs: 0, wrongAt: null }
 
-/** A base of 0.1.0: nothing was in doubt, and links knew less of themselves. */
+/** The first form of a base: nothing was in doubt, and links knew less of themselves. */
 const doubtFree = (base: StoredFact): StoredFact => {
   const { node, machines, ...rest } = base as {
     readonly node: object
