@@ -53,7 +53,7 @@ export interface Links {
 interface Link extends LinkPulse {
   readonly server: ServerId
   /** Oldest first; the first one that may be sent on carries everything that leaves. */
-  sockets: Connection[]
+  sockets: readonly Connection[]
   /** Monotonic milliseconds. */
   lostAt: number
   /** Where an introducer says that the member is. */
@@ -77,7 +77,7 @@ export const createLinks = (node: Node): Links => {
   const links = new Map<ServerId, Link>()
   const address = (server: ServerId): Address => `link:${server}`
   const stateOf = (server: ServerId): string | undefined => node.runtime.machine(address(server))?.state
-  const sendable = (link: Link): Connection | undefined =>
+  const sendable = (link: Pick<Link, 'sockets'>): Connection | undefined =>
     link.sockets.find(({ peer, open }) => open && peer?.role === 'server' && peer.sendable)
 
   const dial = (server: ServerId): void => {
@@ -187,7 +187,7 @@ export const createLinks = (node: Node): Links => {
     opened(connection, peer) {
       connection.peer = peer
       const link = links.get(peer.id) ?? begin(peer.id)
-      link.sockets.push(connection)
+      link.sockets = [...link.sockets, connection]
       connection.linkedAt = node.ports.clock.monotonic()
       noteGreeting(node, peer.id, connection, link.greetings)
       if (!peer.sendable) {
@@ -252,13 +252,13 @@ export const createLinks = (node: Node): Links => {
       links.delete(server)
       node.timers.cancel(address(server))
       node.standings.forget(server)
-      node.sync.stop(server)
+      node.sync.forget(server)
       node.supervisor.stop(address(server), 'forgotten')
     },
     start() {
       startPulse(node, {
         links: () => links.values(),
-        carrier: ({ server }) => carrierOf(server),
+        carrier: sendable,
         isLinked: server => stateOf(server) === 'linked',
         silent: server => {
           node.runtime.record(address(server), { type: 'link.silent', server })

@@ -23,6 +23,8 @@ export interface PresenceSync {
   isAwaited(server: ServerId, user: UserId, seq: PresenceSeq | undefined): boolean
   /** The link is gone. */
   stop(server: ServerId): void
+  /** The server is no member any more. */
+  forget(server: ServerId): void
 }
 
 /** One comparison. Only one question is on its way at a time, which bounds what a peer is asked, and what it makes us record. */
@@ -34,7 +36,9 @@ interface Comparison {
   readonly awaited: Map<UserId, PresenceSeq>
   /** How much differed, in this pass and in the one before. */
   differences: number
+  /** Of the pass before, and how many there were. */
   readonly before: number
+  readonly passes: number
   /** Something changed there meanwhile. */
   again: boolean
 }
@@ -42,12 +46,21 @@ interface Comparison {
 /** Milliseconds that a peer has for an answer, and between comparisons at most this much earlier or later, as a part. */
 const ANSWER_MS = 10_000
 const JITTER = 0.25
-/** Questions that a peer may ask: a first comparison of many users takes hundreds. */
+/** Questions that a peer may ask, and that we ask of it: a first comparison of many users takes hundreds, and each costs a signature. */
 const QUESTIONS = { burst: 300, perSecond: 20 }
+/** One comparison asks about so many parts at most, and passes over the tree so often: a peer may invent differences without end. */
+const MAX_PREFIXES = 65_536
+const MAX_PASSES = 8
 
 export const createPresenceSync = (node: Node): PresenceSync => {
   const running = new Map<ServerId, Comparison>()
   const questions = new Map<ServerId, Bucket>()
+  const asking = new Map<ServerId, Bucket>()
+  const bucketOf = (buckets: Map<ServerId, Bucket>, server: ServerId): Bucket => {
+    const bucket = buckets.get(server) ?? createBucket(node.ports.clock, QUESTIONS)
+    buckets.set(server, bucket)
+    return bucket
+  }
   const sha256 = (bytes: Uint8Array): Uint8Array => node.ports.crypto.sha256(bytes)
   const timer = (server: ServerId): string => `compare ${server}`
   let own: { readonly seq: PresenceSeq; readonly tree: DigestTree } | undefined
@@ -71,16 +84,25 @@ export const createPresenceSync = (node: Node): PresenceSync => {
 
   const later = (server: ServerId, ms: number): void => {
     node.timers.arm(timer(server), ms, () => {
-      if (node.links.isLinked(server)) begin(server, 0)
+      if (node.links.isLinked(server)) begin(server)
     })
   }
 
-  const begin = (server: ServerId, before: number): void => {
+  const ask = (server: ServerId, payload: object): void => {
+    const wait = bucketOf(asking, server).borrow()
+    later(server, wait + ANSWER_MS)
+    if (wait === 0) send(server, 'PRESENCE_ASK', payload)
+    else
+      node.timers.arm(`ask ${server}`, wait, () => {
+        send(server, 'PRESENCE_ASK', payload)
+      })
+  }
+
+  const begin = (server: ServerId, before = 0, passes = 1): void => {
     const nonce = toBase64Url(node.ports.random.bytes(32))
     const mine = createDigestTree(entriesOf(server), sha256)
-    running.set(server, { nonce, mine, prefixes: [], want: [], awaited: new Map(), differences: 0, before, again: false })
-    send(server, 'PRESENCE_ASK', { nonce, root: mine.digest('') })
-    later(server, ANSWER_MS)
+    running.set(server, { nonce, mine, prefixes: [], want: [], awaited: new Map(), differences: 0, before, passes, again: false })
+    ask(server, { nonce, root: mine.digest('') })
   }
 
   /** The next question, or from the beginning when there is none left. */
@@ -89,20 +111,19 @@ export const createPresenceSync = (node: Node): PresenceSync => {
     const want = comparison.want.splice(0, limits.maxWanted)
     if (prefixes.length === 0 && want.length === 0) {
       // what differs as before is what we cannot take, as a user under another key: nothing more will come of asking
-      if (comparison.differences === comparison.before) finish(server, comparison)
-      else begin(server, comparison.differences)
+      if (comparison.differences === comparison.before || comparison.passes >= MAX_PASSES) finish(server, comparison)
+      else begin(server, comparison.differences, comparison.passes + 1)
       return
     }
     for (const [user, seq] of want) comparison.awaited.set(user, seq)
     comparison.nonce = toBase64Url(node.ports.random.bytes(32))
-    send(server, 'PRESENCE_ASK', { nonce: comparison.nonce, prefixes, want: want.map(([user]) => user) })
-    later(server, ANSWER_MS)
+    ask(server, { nonce: comparison.nonce, prefixes, want: want.map(([user]) => user) })
   }
 
   const finish = (server: ServerId, { again }: Comparison): void => {
     running.delete(server)
     if (again) {
-      begin(server, 0)
+      begin(server)
       return
     }
     later(server, node.config.timing.compareMs * (1 + JITTER * (2 * node.ports.random.fraction() - 1)))
@@ -122,18 +143,21 @@ export const createPresenceSync = (node: Node): PresenceSync => {
     node.gossip.tellGone(server, gone)
   }
 
+  const stop = (server: ServerId): void => {
+    running.delete(server)
+    for (const name of [timer(server), `ask ${server}`, `answer ${server}`]) node.timers.cancel(name)
+  }
+
   return {
     compare(server) {
-      begin(server, 0)
+      begin(server)
     },
     nudged(server) {
       const comparison = running.get(server)
       if (comparison !== undefined) comparison.again = true
-      else if (node.links.isLinked(server)) begin(server, 0)
+      else if (node.links.isLinked(server)) begin(server)
     },
     asked({ payload: { nonce, root, prefixes = [], want = [] } }, origin) {
-      const bucket = questions.get(origin) ?? createBucket(node.ports.clock, QUESTIONS)
-      questions.set(origin, bucket)
       const answer = (): void => {
         const tree = ownTree()
         const seq = node.state.directory.lastSeq
@@ -147,7 +171,7 @@ export const createPresenceSync = (node: Node): PresenceSync => {
             : tellParts(tree, seq, root === undefined ? prefixes : ['', ...prefixes].slice(0, limits.maxDigestPrefixes))),
         })
       }
-      const wait = bucket.borrow()
+      const wait = bucketOf(questions, origin).borrow()
       if (wait === 0) node.runtime.release(answer)
       else node.timers.arm(`answer ${origin}`, wait, answer)
     },
@@ -159,6 +183,11 @@ export const createPresenceSync = (node: Node): PresenceSync => {
         return
       }
       const { prefixes, want, gone } = compareParts(comparison.mine, payload)
+      if (comparison.prefixes.length + prefixes.length > MAX_PREFIXES || comparison.want.length > node.config.limits.usersPerServer) {
+        node.count('refused', 'endless_digest')
+        stop(origin)
+        return
+      }
       comparison.prefixes.push(...prefixes)
       comparison.want.push(...want)
       comparison.differences += want.length + gone.length
@@ -174,11 +203,11 @@ export const createPresenceSync = (node: Node): PresenceSync => {
       awaited?.delete(user)
       return true
     },
-    stop(server) {
-      running.delete(server)
+    stop,
+    forget(server) {
+      stop(server)
       questions.delete(server)
-      node.timers.cancel(timer(server))
-      node.timers.cancel(`answer ${server}`)
+      asking.delete(server)
     },
   }
 }

@@ -28,6 +28,9 @@ const LATE_MS = 3_000
 
 const pings = (connection: Connection): boolean => connection.peer?.role === 'server' && connection.peer.caps.includes('ping')
 
+const without = (sockets: readonly Connection[], dead: readonly Connection[]): readonly Connection[] =>
+  sockets.filter(connection => !dead.includes(connection))
+
 /** Begins to beat and to watch. */
 export const startPulse = (node: Node, { links, carrier, isLinked, silent }: PulseOptions): void => {
   const { clock } = node.ports
@@ -64,10 +67,12 @@ export const startPulse = (node: Node, { links, carrier, isLinked, silent }: Pul
         link.lastSeen += late
         for (const connection of link.sockets) connection.heardAt += late
       }
+      const dead = link.sockets.filter(connection => isDead(connection, now))
       const carrying = carrier(link)
-      for (const connection of link.sockets) if (connection !== carrying && isDead(connection, now)) connection.terminate()
-      if (!isLinked(link.server)) continue
-      if (now - link.lastSeen > silenceMs || (carrying !== undefined && isDead(carrying, now))) silent(link.server)
+      const lives =
+        carrying === undefined || !dead.includes(carrying) || carrier({ ...link, sockets: without(link.sockets, dead) }) !== undefined
+      if (isLinked(link.server) && (now - link.lastSeen > silenceMs || !lives)) silent(link.server)
+      else for (const connection of dead) connection.terminate()
     }
   }
 

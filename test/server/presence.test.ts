@@ -1,6 +1,7 @@
 /** Presence that heals: how sure a server is of another one's users, and how both come to agree again. */
 import t from 'tap'
 import { parseFrame } from '../../src/protocol/envelope.ts'
+import { admitStock, createIntruder } from '../helpers/intruder.ts'
 import { createMesh, linked, type Mesh, type MeshNode, sameAsItsLog, startPair } from './mesh.ts'
 import { attachUser, listFor, type MeshUser } from './user.ts'
 
@@ -134,7 +135,6 @@ t.test('two live sessions that a partition let happen end as one, the same every
 
 t.test('a server that was admitted cannot take a user with words of its own, nor with an older signature', async t => {
   const mesh = createMesh(t)
-  const { createIntruder, admitStock } = await import('../helpers/intruder.ts')
   const [first, second] = await startPair(mesh)
   const user = await attachUser(mesh, second, 4, knows)
   const advertised = await user.send('LIST_REQUEST', '*', {}).then(async () => {
@@ -145,7 +145,6 @@ t.test('a server that was admitted cannot take a user with words of its own, nor
   t.ok(meta.extras.attached)
   const evil = '00000000-0000-4000-8000-000000000000'
   const { server, link } = await admitStock(mesh, first, 6, evil.replace(/0$/, '8'), 9_008)
-  t.ok(createIntruder)
   link.send(
     await server.signed('USER_ADVERTISE', '*', {
       user_id: user.id,
@@ -186,6 +185,37 @@ t.test('a whole server of users who do not return after a restart is removed wit
   t.ok(sentSince(mesh, again, first, since, 'PRESENCE_TELL') <= 4)
   t.equal(seer.heard.filter(({ payload }) => Array.isArray(payload['gone'])).length, 1, 'its users hear of it in one frame')
   for (const node of [first, again]) await sameAsItsLog(t, mesh, node)
+})
+
+t.test('a peer that invents differences without end is given up, at the price of some questions', async t => {
+  const mesh = createMesh(t)
+  const first = await mesh.start(0)
+  const liar = await createIntruder(mesh, 6, '00000000-0000-4000-8000-000000000006')
+  const address = { host: '127.0.0.1', port: 9_006, pubkey: liar.pubkey, caps: ['presence-digest'] }
+  const answers: Readonly<Record<string, (payload: Readonly<Record<string, unknown>>) => Promise<string>>> = {
+    SERVER_ANNOUNCE: () => liar.signed('SERVER_ANNOUNCE', '*', address),
+    PRESENCE_ASK: ({ nonce, prefixes = [''] }) =>
+      liar.signed('PRESENCE_TELL', '*', {
+        nonce,
+        seq: [1, 1],
+        nodes: (prefixes as string[]).map(prefix => ({ prefix, digests: Array.from({ length: 16 }, () => 'lie') })),
+      }),
+  }
+  await liar.listen(9_006, (frame, socket) => {
+    void answers[frame.type]?.(frame.payload).then(text => {
+      socket.send(text)
+    })
+  })
+  const joining = await liar.dial(first)
+  joining.send(await liar.signed('SERVER_HELLO_JOIN', '127.0.0.1:9000', address))
+  await joining.hear('SERVER_WELCOME')
+  const hello = await liar.dial(first)
+  hello.send(await liar.signed('SERVER_ANNOUNCE', '*', address))
+  await mesh.until(() => first.running.counters()['refused endless_digest'] === 1, 60_000, 'it is given up')
+  await mesh.pass(30_000)
+  const asked = mesh.network.wire.filter(({ from, text }) => from === first.name && parseFrame(text).type === 'PRESENCE_ASK').length
+  t.ok(asked < 300, `${asked} questions`)
+  t.equal(first.running.counters()['refused endless_digest'], 1)
 })
 
 t.test('a server restored from an old backup is believed at once: its presence goes by the time', async t => {
