@@ -56,7 +56,7 @@ export interface Client extends Calls {
 }
 
 const maxFileBytesByDefault = 1_073_741_824
-const caps = ['ack', 'blocks', 'bound', 'presence', 'proof'] as const
+const caps = ['ack', 'blocks', 'bound', 'notice', 'presence', 'proof'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
@@ -155,6 +155,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
 
   const attached = ({ server }: Attachment): void => {
     void listing.refresh()
+    keyBook.attached()
     if (wasReady) emit({ event: 'resumed' })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true

@@ -93,6 +93,9 @@ export const createDispatch = (options: DispatchOptions) => {
       outbox.taken(payload.msg_ref)
     },
     ERROR: refused,
+    SERVER_NOTICE: ({ payload: { code, detail = '' } }) => {
+      emit({ event: 'notice', code: cleanLine(code, 64), detail: cleanLine(detail) })
+    },
     LIST_RESPONSE: ({ payload }) => {
       listing.part(payload)
     },

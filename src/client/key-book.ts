@@ -42,6 +42,8 @@ export interface KeyBook {
   recipient(user: UserId): Promise<KnownKeys & { readonly caps: readonly string[] }>
   /** Records the construction that a key used first. */
   learn(user: UserId, pubkey: PublicKeyText, construction: string): void
+  /** Asks for what somebody waits for since before there was a connection to ask over. */
+  attached(): void
   /** Requests without an answer end; a stock server that does not answer one is not asked again in this session. */
   detached(): void
 }
@@ -163,6 +165,9 @@ export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, 
     learn: (user, pubkey, construction) => {
       if (journal.state.users.get(user)?.construction === undefined)
         journal.record(`user:${user}`, { type: 'construction.learned', user, pubkey, construction })
+    },
+    attached: () => {
+      for (const user of requests.keys()) request(user)
     },
     detached: () => {
       for (const { settle } of [...requests.values()]) settle()

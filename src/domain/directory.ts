@@ -1,9 +1,9 @@
 /** Who is where: users, the servers that claim them, and the one key that is pinned to each. */
 import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 import { type Claim, compareClaims } from './claims.ts'
-import type { LinkFact, PresenceFact, PresenceSeq, SessionFact } from './facts.ts'
-import { compareSeq, newOriginOrder, type OriginOrder, remember } from './presence-order.ts'
-import { confirm, doubt, lapse, linkAgain, recoverStandings, type Standing, unconfirm } from './standing.ts'
+import type { PresenceFact, PresenceSeq, SessionFact } from './facts.ts'
+import { compareSeq, newOriginOrder, type OriginOrder, remember, takeBack } from './presence-order.ts'
+import { confirm, recoverStandings, type Standing, unconfirm } from './standing.ts'
 
 /** A local user's session, as far as the directory cares. */
 export type LocalState = 'attached' | 'detached'
@@ -146,30 +146,15 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
       draft.conflicts.add(conflictKey(fact.user, fact.pubkey))
       if (draft.conflicts.size > MAX_CONFLICTS) draft.conflicts.delete(draft.conflicts.values().next().value as string)
       return
-  }
-}
-
-/** Folds what a link says about how sure we are of its users, in place. */
-export const evolveStandings = (directory: Directory, fact: Extract<LinkFact, { readonly type: StandingFact }>): void => {
-  const { standings } = directory as DirectoryDraft
-  switch (fact.type) {
-    case 'link.linked':
-      linkAgain(standings, fact.server, fact.caps)
-      return
-    case 'link.silent':
-    case 'link.closed':
-    case 'link.refused':
-      doubt(standings, fact.server)
-      return
-    case 'link.lapsed':
-      lapse(standings, fact.server)
-      return
-    case 'link.synced':
-      standings.delete(fact.server)
+    case 'user.unpinned':
+      draft.pins.delete(fact.user)
+      if (fact.pubkey !== undefined) draft.pins.set(fact.user, { pubkey: fact.pubkey, encPubkey: undefined, proven: false })
+      for (const pair of draft.conflicts) if (pair.startsWith(`${fact.user} `)) draft.conflicts.delete(pair)
+      // who was announced was the holder of the key that counts no more
+      for (const held of draft.users.get(fact.user)?.claims ?? []) if (held.server !== draft.self) withdraw(draft, fact.user, held)
       return
   }
 }
-type StandingFact = 'link.linked' | 'link.silent' | 'link.closed' | 'link.refused' | 'link.lapsed' | 'link.synced'
 
 /**
  * A new incarnation: presence events are counted anew under its epoch, no socket of the one before is left, and what the other servers
@@ -189,6 +174,15 @@ export const forgetOrigin = (directory: Directory, server: ServerId): void => {
   for (const entry of [...draft.users.values()]) unclaim(draft, entry.id, server)
   draft.origins.delete(server)
   draft.standings.delete(server)
+}
+
+/** What a server said about its users counts no more, until it says it again. */
+export const silenceOrigin = (directory: Directory, server: ServerId): void => {
+  const draft = directory as DirectoryDraft
+  for (const entry of [...draft.users.values()]) {
+    const held = entry.claims.find(({ server: by }) => by === server)
+    if (held !== undefined) withdraw(draft, entry.id, held)
+  }
 }
 
 /** Counts a presence event that no presence fact names. */
@@ -275,6 +269,13 @@ const unclaim = (draft: DirectoryDraft, user: UserId, server: ServerId): void =>
     draft.users.delete(user)
     draft.attached.delete(user)
   } else draft.users.set(user, { id: user, claims: entry.claims.filter(held => held.server !== server), local: entry.local })
+}
+
+/** Takes a claim away that its server did not take back: the event that made it may make it again, an older one may not. */
+const withdraw = (draft: DirectoryDraft, user: UserId, { server, seq }: Claim): void => {
+  const order = draft.origins.get(server)
+  if (order !== undefined && seq !== undefined) takeBack(order, user, seq)
+  unclaim(draft, user, server)
 }
 
 const setLocal = (draft: DirectoryDraft, user: UserId, local: LocalState | undefined): void => {

@@ -2,7 +2,7 @@
 import type { Address, Base64Url, ServerId, UserId } from '../protocol/ids.ts'
 import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
 import type { PresenceSeq, Voucher } from './facts.ts'
-import type { Member } from './membership.ts'
+import type { Ban, Member } from './membership.ts'
 import type { Aside, NodeState } from './node-state.ts'
 import type { Doubt } from './standing.ts'
 
@@ -26,6 +26,7 @@ export interface NodeSnapshot {
   readonly departed: readonly (readonly [UserId, PresenceSeq])[]
   readonly standings: readonly (readonly [ServerId, { readonly doubt: Doubt; readonly confirmed: readonly UserId[] }])[]
   readonly servers: readonly Member[]
+  readonly bans: readonly (readonly [ServerId, Ban])[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
   readonly aside: readonly (readonly [Address, Aside])[]
 }
@@ -45,6 +46,7 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   departed: [...state.directory.departed],
   standings: [...state.directory.standings].map(([server, { doubt, confirmed }]) => [server, { doubt, confirmed: [...confirmed] }]),
   servers: [...state.membership.servers.values()],
+  bans: [...state.membership.bans],
   vouchers: [...state.vouchers],
   aside: [...state.aside],
 })
@@ -59,7 +61,9 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   draft.running = snapshot.running
   draft.vouchers = new Map(snapshot.vouchers)
   draft.aside = new Map(snapshot.aside)
-  ;(state.membership as Writable<NodeState['membership']>).servers = new Map(snapshot.servers.map(member => [member.id, member]))
+  const membership = state.membership as Writable<NodeState['membership']>
+  membership.servers = new Map(snapshot.servers.map(member => [member.id, member]))
+  membership.bans = new Map(snapshot.bans.map(([server, ban]) => [server, { pubkey: ban.pubkey, why: ban.why }]))
   const directory = state.directory as Writable<Directory>
   directory.self = draft.self
   directory.lastSeq = snapshot.lastSeq

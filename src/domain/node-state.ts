@@ -6,11 +6,12 @@ import {
   dropPresence,
   emptyDirectory,
   evolveDirectory,
-  evolveStandings,
   forgetOrigin,
   restartDirectory,
+  silenceOrigin,
 } from './directory.ts'
 import type { Fact, Voucher } from './facts.ts'
+import { evolveStandings } from './standing.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
 
 /** Since which fact a stream is set aside, and what it failed with. */
@@ -78,6 +79,12 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       if (fact.removal !== undefined) advanceSeq(state.directory, fact.removal)
       dropPresence(state.directory, fact.stream)
       return
+    case 'server.banned':
+      silenceOrigin(state.directory, fact.server)
+      evolveMembership(state.membership, fact)
+      return
+    // whoever holds a new key counts its presence events anew
+    case 'server.trusted':
     case 'server.forgotten':
       forgetOrigin(state.directory, fact.server)
       evolveMembership(state.membership, fact)
@@ -89,10 +96,11 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'link.lapsed':
     case 'link.synced':
       evolveMembership(state.membership, fact)
-      evolveStandings(state.directory, fact)
+      evolveStandings(state.directory.standings, fact)
       return
     case 'server.pinned':
     case 'server.moved':
+    case 'server.unbanned':
     case 'link.dialled':
     case 'link.failed':
     case 'link.greeted':
@@ -106,6 +114,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'user.advertised':
     case 'user.removed':
     case 'user.keyConflicted':
+    case 'user.unpinned':
       evolveDirectory(state.directory, fact)
       return
     case 'transfer.offered':

@@ -6,7 +6,7 @@ import { isNews, newOriginOrder } from './presence-order.ts'
 
 /** A presence frame whose signature was verified with the key of its origin. */
 export interface PresenceCommand {
-  readonly fact: Exclude<PresenceFact, { readonly type: 'user.keyConflicted' }>
+  readonly fact: Extract<PresenceFact, { readonly type: 'user.advertised' | 'user.removed' }>
   /** It came over the origin's own authenticated link. */
   readonly direct: boolean
   /** There is such a link, whether or not this came over it. */

@@ -1,5 +1,6 @@
 /** How sure we are of what a server said of its users: only servers whose word is not confirmed now have a standing. */
 import type { ServerId, UserId } from '../protocol/ids.ts'
+import type { LinkFact } from './facts.ts'
 
 /**
  * `suspect`: the server is silent. `recovered`: known from the log of the life before. `lapsed`: it was either for too long, and its
@@ -22,13 +23,13 @@ export const DIGEST_CAP = 'presence-digest'
 type Standings = Map<ServerId, Standing>
 
 /** The server's link is gone, in place. */
-export const doubt = (standings: Standings, server: ServerId): void => {
+const doubt = (standings: Standings, server: ServerId): void => {
   const lapsed = standings.get(server)?.doubt === 'lapsed'
   standings.set(server, { doubt: lapsed ? 'lapsed' : 'suspect', confirmed: new Set() })
 }
 
 /** The grace time of a server in doubt is over, in place. */
-export const lapse = (standings: Standings, server: ServerId): void => {
+const lapse = (standings: Standings, server: ServerId): void => {
   const held = standings.get(server)
   if (held !== undefined) standings.set(server, { ...held, doubt: 'lapsed' })
 }
@@ -45,7 +46,7 @@ export const recoverStandings = (standings: Standings, servers: Iterable<ServerI
  * The server is linked, in place. One that can compare digests stays in doubt until it has. Of any other the link is all that will ever
  * be heard: it clears a short silence, and after a longer one its users are listed again as what the log says.
  */
-export const linkAgain = (standings: Standings, server: ServerId, caps: readonly string[]): void => {
+const linkAgain = (standings: Standings, server: ServerId, caps: readonly string[]): void => {
   const held = standings.get(server)
   if (held === undefined || caps.includes(DIGEST_CAP)) return
   if (held.doubt === 'suspect') standings.delete(server)
@@ -68,4 +69,27 @@ export const unconfirm = (standings: Standings, server: ServerId, user: UserId):
 export const surenessOf = (standings: ReadonlyMap<ServerId, Standing>, server: ServerId, user: UserId): Sureness => {
   const held = standings.get(server)
   return held === undefined || held.confirmed.has(user) ? 'online' : held.doubt
+}
+
+type StandingFact = 'link.linked' | 'link.silent' | 'link.closed' | 'link.refused' | 'link.lapsed' | 'link.synced'
+
+/** Folds what a link says about how sure we are of its users, in place. */
+export const evolveStandings = (held: ReadonlyMap<ServerId, Standing>, fact: Extract<LinkFact, { readonly type: StandingFact }>): void => {
+  const standings = held as Standings
+  switch (fact.type) {
+    case 'link.linked':
+      linkAgain(standings, fact.server, fact.caps)
+      return
+    case 'link.silent':
+    case 'link.closed':
+    case 'link.refused':
+      doubt(standings, fact.server)
+      return
+    case 'link.lapsed':
+      lapse(standings, fact.server)
+      return
+    case 'link.synced':
+      standings.delete(fact.server)
+      return
+  }
 }

@@ -1,6 +1,7 @@
 /** Who may link and who may attach: everything that is decided about a hello before its sender proves to hold the key. */
 import { homeOf } from '../domain/directory.ts'
-import { decideMembership, holdersOf } from '../domain/membership.ts'
+import { decideMembership, holdersOf, isBanned } from '../domain/membership.ts'
+import { tlsOf } from '../protocol/address.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { type PublicKeyText, serverId, userId, type ServerId } from '../protocol/ids.ts'
@@ -29,11 +30,16 @@ export const greetServer = async (
   const known = node.state.membership.servers.get(id)
   if (payload.pubkey === undefined && known === undefined) throw new ProtocolError('BAD_KEY', 'no_key')
   const key = await node.keys.import(payload.pubkey ?? (known as { pubkey: string }).pubkey)
-  // of one that nobody has met there is only hearsay: a server that shows a voucher, and proves its key, counts for more
-  const hearsay = known !== undefined && known.pubkey !== key.text && !known.linked && known.vouchedBy !== 'operator'
-  if (known !== undefined && known.pubkey !== key.text && !(hearsay && expected === undefined))
-    throw new ProtocolError('BAD_KEY', 'pinned_key')
+  if (isBanned(node.state.membership, id, key.text)) throw new ProtocolError('BAD_KEY', 'banned', 'This server is banned here.')
   if (key.text === node.self.pubkey) throw new ProtocolError('BAD_KEY', 'our_own_key')
+  // of one that nobody has met there is only hearsay: a server that shows a voucher, and proves its key, counts for more
+  const another = known !== undefined && known.pubkey !== key.text
+  const hearsay = another && !known.linked && known.vouchedBy !== 'operator' && expected === undefined
+  if (another && !hearsay) {
+    await verifyBy(node, frame, key)
+    if (node.state.membership.servers.has(id)) node.otherKeys.note(known, key)
+    throw new ProtocolError('BAD_KEY', 'pinned_key')
+  }
   if (node.runtime.machine(`link:${id}`)?.state === 'refused')
     throw new ProtocolError('BAD_KEY', 'refused', 'This server answered wrongly too often: it is refused for an hour.')
   const caps = payload.caps ?? []
@@ -56,7 +62,7 @@ export const greetServer = async (
     address:
       frame.sig === undefined || payload.host === undefined || payload.port === undefined
         ? undefined
-        : { host: payload.host, port: payload.port },
+        : { host: payload.host, port: payload.port, ...tlsOf(payload.tls) },
   }
 }
 

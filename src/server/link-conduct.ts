@@ -21,8 +21,10 @@ export const noteGreeting = (node: Node, server: ServerId, { direction }: Connec
 /** A member that proved itself says where it is reached now. */
 export const noteMove = (node: Node, { id, address: said }: ServerPeer): void => {
   const member = node.state.membership.servers.get(id)
-  if (member === undefined || said === undefined || member.vouchedBy === 'operator' || !mayDial(node.self, said.host, said.port)) return
-  for (const fact of decideMove(member, said.host, said.port).facts) node.runtime.record(`server:${id}`, fact)
+  if (member === undefined || said === undefined || !mayDial(node.self, said.host, said.port)) return
+  const elsewhere = said.host !== member.host || said.port !== member.port
+  if ((elsewhere && member.vouchedBy === 'operator') || node.runtime.isSetAside(`server:${id}`)) return
+  for (const fact of decideMove(member, said).facts) node.runtime.record(`server:${id}`, fact)
 }
 
 /** Counts a wrong answer; true when it was the one after which the peer is refused. */

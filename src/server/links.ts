@@ -1,7 +1,9 @@
 /** Peer links: one actor and one machine for each member, whatever number of sockets carries it. */
 import type { LinkEffects } from '../machines/link.ts'
+import { type ServerAddress, tlsOf, urlOf } from '../protocol/address.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
+import { isBanned } from '../domain/membership.ts'
 import { mayDial } from './address-class.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
@@ -25,6 +27,8 @@ export interface Links {
   readonly count: number
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
+  /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
+  heardAt(server: ServerId): number | undefined
   /** Sends over the link; false when there is none. */
   send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
   broadcast(
@@ -36,7 +40,7 @@ export interface Links {
   /** Holds a link's file lane back until what is in its traffic lane now has left. */
   barrier(server: ServerId): void
   /** Another address at which a member may be: tried in turns with its own while that one fails. */
-  hint(server: ServerId, host: string, port: number): void
+  hint(server: ServerId, at: ServerAddress): void
   /** The peer answered what no honest one answers; `proven` says that it was the peer, and not somebody at its address. */
   wronged(server: ServerId, why: string, proven: boolean): void
   /** Lets a member go. */
@@ -57,7 +61,7 @@ interface Link extends LinkPulse {
   /** Monotonic milliseconds. */
   lostAt: number
   /** Where an introducer says that the member is. */
-  hint: { readonly host: string; readonly port: number } | undefined
+  hint: ServerAddress | undefined
   /** Hellos that end a long wait: anybody can send a stock server's again. */
   readonly greetings: Bucket
 }
@@ -75,6 +79,8 @@ const GREETINGS = { burst: 1, perSecond: 0.2 }
 
 export const createLinks = (node: Node): Links => {
   const links = new Map<ServerId, Link>()
+  /** Servers that are dialled with TLS the next time, because it did not work without. */
+  const tryTls = new Set<ServerId>()
   const address = (server: ServerId): Address => `link:${server}`
   const stateOf = (server: ServerId): string | undefined => node.runtime.machine(address(server))?.state
   const sendable = (link: Pick<Link, 'sockets'>): Connection | undefined =>
@@ -82,19 +88,21 @@ export const createLinks = (node: Node): Links => {
 
   const dial = (server: ServerId): void => {
     const member = node.state.membership.servers.get(server)
-    if (node.runtime.isSetAside(address(server))) return
+    if (node.runtime.isSetAside(address(server)) || isBanned(node.state.membership, server, member?.pubkey)) return
     if (member === undefined || node.stopping || stateOf(server) === 'linked' || stateOf(server) === 'dialling') return
     const failures = Number(node.runtime.machine(address(server))?.context['failures'] ?? 0)
-    const { host, port } = (failures % 2 === 1 ? links.get(server)?.hint : undefined) ?? member
+    const { host, port, tls } = (failures % 2 === 1 ? links.get(server)?.hint : undefined) ?? member
     if (!mayDial(node.self, host, port)) {
       node.count('refused', 'address_class')
       node.log('warn', 'not dialled: its address is of another class than our own', { server, host, port })
       return
     }
-    const url = `ws://${host.includes(':') ? `[${host}]` : host}:${port}`
+    // it may speak TLS by now without our knowing; it proves itself either way, and what we know to speak TLS is never dialled without
+    const url = urlOf({ host, port, ...tlsOf(tls === true || member.tls === true || tryTls.has(server)) })
     node.runtime.record(address(server), { type: 'link.dialled', server, url })
     node.runtime.release(() => {
       node.connections.dial(server, url, why => {
+        if (member.proven && !tryTls.delete(server)) tryTls.add(server)
         if (!node.stopped && stateOf(server) === 'dialling') node.runtime.record(address(server), { type: 'link.failed', server, why })
       })
     })
@@ -220,6 +228,7 @@ export const createLinks = (node: Node): Links => {
     get count() {
       return links.values().reduce((count, link) => count + Number(sendable(link) !== undefined), 0)
     },
+    heardAt: server => (stateOf(server) === 'linked' ? links.get(server)?.lastSeen : undefined),
     isLinked: server => carrierOf(server) !== undefined,
     send(server, lane, text, failed) {
       const connection = carrierOf(server)
@@ -240,9 +249,9 @@ export const createLinks = (node: Node): Links => {
     barrier(server) {
       carrierOf(server)?.channel.barrier('file', 'traffic')
     },
-    hint(server, host, port) {
+    hint(server, at) {
       const link = links.get(server)
-      if (link !== undefined && mayDial(node.self, host, port)) link.hint = { host, port }
+      if (link !== undefined && mayDial(node.self, at.host, at.port)) link.hint = at
     },
     wronged(server, why, proven) {
       if (noteWrong(node, server, why, proven)) unlinked(server, 'refused')
@@ -250,6 +259,7 @@ export const createLinks = (node: Node): Links => {
     forget(server) {
       closeSockets(server)
       links.delete(server)
+      tryTls.delete(server)
       node.timers.cancel(address(server))
       node.standings.forget(server)
       node.sync.forget(server)

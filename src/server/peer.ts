@@ -1,6 +1,7 @@
 /** Who is at the other end of a socket: a server or a user. */
 import type { AttachmentProof } from '../domain/facts.ts'
 import type { PublicKey } from '../ports/crypto.ts'
+import type { ServerAddress } from '../protocol/address.ts'
 import type { PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 import type { UserMeta } from '../protocol/meta.ts'
 import type { Newcomer } from './introducer.ts'
@@ -20,7 +21,7 @@ export type Peer =
       /** To be pinned when the handshake is over. */
       readonly newcomer: Newcomer | undefined
       /** Where it says that it is reached, in a hello that it signed. */
-      readonly address: { readonly host: string; readonly port: number } | undefined
+      readonly address: ServerAddress | undefined
     }
   | {
       readonly role: 'user'

@@ -39,7 +39,7 @@ export const startPulse = (node: Node, { links, carrier, isLinked, silent }: Pul
   let looked = clock.monotonic()
 
   const beat = (): void => {
-    const event = signedEvent(node.signer, {}, 'control')
+    const event = signedEvent(node.signer, {}, 'heartbeat')
     for (const link of links()) {
       const text = () => frameText(event, { type: 'HEARTBEAT', from: node.self.id, to: link.server, ts: node.nextTs() })
       const connection = carrier(link)

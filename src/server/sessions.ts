@@ -86,6 +86,7 @@ export const createSessions = (node: Node): Sessions => {
       return
     }
     if (frame.type === 'ACK' || frame.type === 'ERROR') return
+    if (frame.type === 'FILE_CHUNK') await node.load.roomForFiles()
     if (frame.from !== peer.id) throw new ProtocolError('NAME_IN_USE', 'not_yours', 'This socket is attached under another id.')
     requireFresh(node, frame, peer.offset)
     if (node.seen.has(peer.id, frame)) {

@@ -65,8 +65,10 @@ t.test('where a member is that was met, only it says itself, and the operator', 
   const met = given(pinned(s1), linked(s1, true))
   t.same(met.when(vouched(s1, { port: 1, vouchedBy: s2 })), { facts: [] })
   t.equal(met.when(vouched(s1, { port: 1 })).facts.length, 1)
-  t.same(decideMove(met.of(s1) as Member, '10.0.0.1', 7), { facts: [{ type: 'server.moved', server: s1, host: '10.0.0.1', port: 7 }] })
-  t.same(decideMove(met.of(s1) as Member, '127.0.0.1', 9_000), { facts: [] })
+  t.same(decideMove(met.of(s1) as Member, { host: '10.0.0.1', port: 7 }), {
+    facts: [{ type: 'server.moved', server: s1, host: '10.0.0.1', port: 7 }],
+  })
+  t.same(decideMove(met.of(s1) as Member, { host: '127.0.0.1', port: 9_000 }), { facts: [] })
 })
 
 t.test('one key has one id, or as many as the operator allows', async t => {

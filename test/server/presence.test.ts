@@ -5,7 +5,7 @@ import { admitStock, createIntruder } from '../helpers/intruder.ts'
 import { createMesh, linked, type Mesh, type MeshNode, sameAsItsLog, startPair } from './mesh.ts'
 import { attachUser, listFor, type MeshUser } from './user.ts'
 
-const knows = { caps: ['presence'], timed: true } as const
+const knows = { caps: ['proof', 'ack', 'presence'], timed: true } as const
 const sentSince = (mesh: Mesh, node: MeshNode, other: MeshNode, since: number, type: string): number =>
   mesh.network.wire.slice(since).filter(({ from, to, text }) => from === node.name && to === other.name && parseFrame(text).type === type)
     .length
@@ -171,7 +171,7 @@ t.test('a whole server of users who do not return after a restart is removed wit
   const mesh = createMesh(t)
   const [first, second] = await startPair(mesh)
   const seer = await attachUser(mesh, first, 3, knows)
-  for (let n = 0; n < 12; n += 1) await attachUser(mesh, second, 4, { id: `user-${n}`, caps: ['presence'] })
+  for (let n = 0; n < 12; n += 1) await attachUser(mesh, second, 4, { id: `user-${n}`, caps: ['proof', 'ack', 'presence'] })
   await mesh.pass(1_000)
   t.equal(Object.keys(await listFor(mesh, seer)).length, 13)
   mesh.crash(second)

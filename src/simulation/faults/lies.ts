@@ -35,14 +35,15 @@ const lie =
     return { parts: [liar.name], details: { to: link.ends.map(({ machine }) => machine.name) }, forMs: 0 }
   }
 
-const encode = (frame: AnyFrame, changes: Partial<Parameters<typeof encodeFrame>[0]> = {}): string => {
+export const encode = (frame: AnyFrame, changes: Partial<Parameters<typeof encodeFrame>[0]> = {}): string => {
   const { type, from, to, ts, payloadText, sig } = frame
   return encodeFrame({ type, from, to, ts, payloadText, ...(sig !== undefined && { sig }), ...changes })
 }
 
 const nowOf = ({ quartz }: SimulatedServer, frames: readonly AnyFrame[]): number =>
   (frames.at(-1)?.ts ?? 0) + Math.abs(quartz.offsetMs % 7) + 1
-const signedBy = async (
+/** A payload and the signature of a server over it. */
+export const signedBy = async (
   server: SimulatedServer,
   world: World,
   dice: Dice,
@@ -163,9 +164,9 @@ const impostor: Inject = (world, dice) => {
 export const liesFaults = {
   replay: { what: 'a server sends again what others signed, also changed', inject: replay, lies: true },
   reorder: { what: 'a server sends the presence that it heard again, the oldest last', inject: reorder, lies: true },
-  forge: { what: "a server sends in another's name", inject: forge, lies: true },
-  misattribute: { what: "a server speaks in its own name about another's people", inject: misattribute, lies: true },
-  claim: { what: "a server claims another's people with another key", inject: claim, lies: true },
+  forge: { what: "a server sends in another's name", inject: forge, lies: true, people: 1 },
+  misattribute: { what: "a server speaks in its own name about another's people", inject: misattribute, lies: true, people: 1 },
+  claim: { what: "a server claims another's people with another key", inject: claim, lies: true, people: 1 },
   flood: { what: 'a server sends more than anybody can read', inject: flood, lies: true },
-  impostor: { what: "somebody tries to attach under a person's id with another key", inject: impostor },
+  impostor: { what: "somebody tries to attach under a person's id with another key", inject: impostor, people: 1 },
 } as const satisfies Readonly<Record<string, Fault>>
