@@ -48,6 +48,8 @@ export interface Connection {
   readonly refusals: Bucket
   /** Set by the handshake when it is over. */
   peer: Peer | undefined
+  /** When the last verified frame of the peer itself came, in monotonic milliseconds; of users it is not kept. */
+  heardAt: number
   close(code: number, reason: string): void
   /** Cuts an end that does not read: it hears why if it reads on within the 2 s that a goodbye has. */
   cutSlow(why: string): void
@@ -113,6 +115,7 @@ export const createConnections = (node: Node): Connections => {
       channel,
       refusals: createBucket(node.ports.clock, node.config.limits.refusals),
       peer: undefined,
+      heardAt: node.ports.clock.monotonic(),
       get open() {
         return open
       },

@@ -14,8 +14,6 @@ import { verifyBy } from './verify.ts'
 
 /** What a link shows of itself to its intake. */
 export interface LinkPulse {
-  /** When the last verified frame of the peer itself came, in monotonic milliseconds. */
-  lastSeen: number
   readonly bucket: Bucket
 }
 
@@ -61,7 +59,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   if (frame.sig === undefined && ruleOf(frame.type).signature !== 'required') return
   await verifyBy(node, frame, origin.key)
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
-  if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
+  if (origin.id === peer.id) connection.heardAt = node.ports.clock.monotonic()
   node.ports.reach('frame verified')
   if (!node.seen.enter(memory, frame)) return
   decide(node, connection, frame, origin.id, text)

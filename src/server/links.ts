@@ -111,8 +111,11 @@ export const createLinks = (node: Node): Links => {
 
   const watch = (): void => {
     const now = node.ports.clock.monotonic()
-    for (const { server, lastSeen } of links.values()) {
-      if (stateOf(server) !== 'linked' || now - lastSeen <= node.config.timing.silenceMs) continue
+    for (const link of links.values()) {
+      const { server } = link
+      // of the socket that carries the link: those that the peer dials in vain beside a dead one say nothing about it
+      const heardAt = sendable(link)?.heardAt ?? now
+      if (stateOf(server) !== 'linked' || now - heardAt <= node.config.timing.silenceMs) continue
       node.runtime.record(address(server), { type: 'link.silent', server })
       unlinked(server, 'silent')
     }
@@ -145,7 +148,6 @@ export const createLinks = (node: Node): Links => {
       server,
       sockets: [],
       lostAt: -Infinity,
-      lastSeen: 0,
       bucket: createBucket(node.ports.clock, node.config.limits.serverFrames),
     }
     links.set(server, link)
@@ -195,7 +197,7 @@ export const createLinks = (node: Node): Links => {
         dial(peer.id)
         return
       }
-      link.lastSeen = node.ports.clock.monotonic()
+      connection.heardAt = node.ports.clock.monotonic()
       const before = stateOf(peer.id)
       const { direction } = connection
       node.runtime.record(address(peer.id), { type: 'link.linked', server: peer.id, direction, proven: peer.proven, caps: peer.caps })
@@ -216,7 +218,10 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
-    heardAt: server => (stateOf(server) === 'linked' ? links.get(server)?.lastSeen : undefined),
+    heardAt: server => {
+      const link = links.get(server)
+      return link === undefined || stateOf(server) !== 'linked' ? undefined : sendable(link)?.heardAt
+    },
     isLinked: server => {
       const link = links.get(server)
       return link !== undefined && sendable(link) !== undefined
