@@ -114,8 +114,8 @@ export const plantedMistakes: readonly PlantedMistake[] = [
     mistake: 'a peer whose link comes up is not told who left meanwhile',
     seenBy: 'presence',
     seed: 1,
-    faults: ['leave', 'vanish', 'alone'],
-    seconds: 180,
+    faults: ['vanish', 'leave', 'introducer'],
+    seconds: 300,
   },
   { name: 'do-not-tell-people', mistake: 'gossip is not passed on to the people here', seenBy: 'converged', seed: 1 },
   {

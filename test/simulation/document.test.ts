@@ -19,7 +19,13 @@ const tables = {
   '| invariant | what it says |': Object.entries(invariants).map(([name, what]) => row(`\`${name}\``, what)),
   '| fault | what happens |': Object.entries(faults).map(([name, { what }]) => row(`\`${name}\``, what)),
   '| mistake | patch | seen by | world | seed |': plantedMistakes.map(({ name, mistake, seenBy, seed, faults: chosen, seconds = 60 }) =>
-    row(mistake, `\`${name}\``, `\`${seenBy}\``, `${seconds} s, ${chosen === undefined ? 'all faults' : chosen.map(fault => `\`${fault}\``).join(' ')}`, seed),
+    row(
+      mistake,
+      `\`${name}\``,
+      `\`${seenBy}\``,
+      `${seconds} s, ${chosen === undefined ? 'all faults' : chosen.map(fault => `\`${fault}\``).join(' ')}`,
+      seed,
+    ),
   ),
 }
 

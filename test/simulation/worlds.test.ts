@@ -8,8 +8,7 @@ import { ground } from './ground.ts'
 
 /** Faults that worlds do not survive yet, each with the reason; whoever gives it a remedy takes it off this list. */
 const notYet: Readonly<Partial<Record<FaultName, string>>> = {
-  half_open:
-    'a client does not notice that its connection goes nowhere, and a dead link that was dialled by the smaller id wins over every new one',
+  half_open: 'a client does not notice that its connection goes nowhere',
 }
 const faults = faultNames.filter(name => !(name in notYet))
 
