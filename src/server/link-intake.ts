@@ -15,6 +15,8 @@ import { verifyBy } from './verify.ts'
 /** What a link shows of itself to its intake. */
 export interface LinkPulse {
   readonly bucket: Bucket
+  /** When the last verified frame of the peer itself came, in monotonic milliseconds. */
+  lastSeen: number
 }
 
 /** Whose key verifies a frame: the member in `from`, or for frames that stock servers re-sign, the home of the user in `from`. */
