@@ -1,4 +1,5 @@
 /** The client library: attach to one server of a mesh, see who is online, and exchange messages and files end to end. Runs in Node and in browsers. */
+import { RuntimeStopped } from '../actors/runtime.ts'
 import { Subject, type Observable } from 'rxjs'
 import type { PrivateKey } from '../ports/crypto.ts'
 import { noFaultPoint } from '../ports/fault-points.ts'
@@ -73,6 +74,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     events.next(event)
   }
   const crashed = (error: unknown): void => {
+    // what still came in while we left has no log to go to any more
+    if (closing && error instanceof RuntimeStopped && error.cause === undefined) return
     emit({ event: 'error', code: 'INTERNAL', detail: cleanLine(error instanceof Error ? error.message : String(error)) })
   }
   let closing = false
@@ -188,6 +191,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     problem: (code, detail) => {
       emit({ event: 'error', code, detail })
     },
+    crashed,
   })
   const sockets = {
     attachment: () => connection.attachment,

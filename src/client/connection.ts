@@ -37,6 +37,8 @@ export interface ConnectionOptions {
   readonly lost: (why: string) => void
   /** Something to tell the person; the same one is told once per outage. */
   readonly problem: (code: string, detail: string) => void
+  /** Told of a bug in the handling of a frame. */
+  readonly crashed: (error: unknown) => void
 }
 
 export interface Connection {
@@ -195,7 +197,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
         if (text !== '') await handle(text, early, handshake)
         else if (attachment !== undefined) for (const frame of early.splice(0)) await deliver(frame, attachment)
       } catch (error) {
-        options.problem('INTERNAL', error instanceof Error ? error.message : 'A frame could not be handled.')
+        options.crashed(error)
       }
     })
     life = { socket, handshake, inbox }
