@@ -1,5 +1,5 @@
 /** What happened, in words for a person: one event of the client as the lines that a terminal shows. */
-import type { ClientEvent, ListedUser } from '../client/events.ts'
+import type { ClientEvent, ListedUser, PresenceState } from '../client/events.ts'
 import { styled } from './output.ts'
 
 type Style = Parameters<typeof styled>[0]
@@ -22,7 +22,13 @@ const say = (...lines: readonly string[]): Words => ({ lines, problem: false })
 const complain = (...lines: readonly string[]): Words => ({ lines, problem: true })
 const nothing: Words = { lines: [], problem: false }
 
-const presenceStyles: Readonly<Record<string, Style>> = { online: 'green', away: 'yellow', offline: 'dim' }
+const presenceStyles: Readonly<Record<PresenceState, Style>> = {
+  online: 'green',
+  away: 'yellow',
+  suspect: 'yellow',
+  recovered: 'yellow',
+  offline: 'dim',
+}
 
 /** Names in the line that a person is welcomed with. */
 const maxNamed = 10
@@ -43,7 +49,7 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
     case 'ready':
       return say(`${styled('green', 'Connected')} as ${styled('bold', event.name)} (${event.user_id}). /help lists the commands.`)
     case 'presence':
-      return quiet ? nothing : say(styled(presenceStyles[event.state] ?? 'dim', `${event.name} is ${event.state}`))
+      return quiet ? nothing : say(styled(presenceStyles[event.state], `${event.name} is ${event.state}`))
     case 'sent': {
       const to = event.to === 'public' ? 'everybody' : nameOf(event.to)
       return event.status === 'failed'
@@ -64,7 +70,7 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
       return say(
         `${event.users.length} online`,
         ...event.users.map(({ name, user_id: id, server_id: server, presence }) => {
-          const state = presence === 'away' ? styled('yellow', ' away') : ''
+          const state = presence === 'online' ? '' : styled(presenceStyles[presence], ` ${presence}`)
           return `  ${styled('cyan', name.padEnd(width))}  ${styled('dim', `${id} on ${server}`)}${state}`
         }),
       )

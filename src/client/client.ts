@@ -57,7 +57,7 @@ export interface Client extends Calls {
 }
 
 const maxFileBytesByDefault = 1_073_741_824
-const caps = ['ack', 'blocks', 'bound', 'notice', 'proof'] as const
+const caps = ['ack', 'blocks', 'bound', 'notice', 'presence', 'proof'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
@@ -169,6 +169,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     outbox.lost(why)
     keyBook.detached()
     listing.lost()
+    roster.detached()
   }
   const connection = createConnection({
     ports,

@@ -107,6 +107,11 @@ export const createDispatch = (options: DispatchOptions) => {
     USER_REMOVE: ({ payload }) => {
       roster.removed(payload.user_id, payload.server_id)
     },
+    PRESENCE_CHANGED: ({ payload }) => {
+      const { server_id: server, presence, gone = [] } = payload
+      for (const user of gone) roster.removed(user, server)
+      if (presence !== undefined && !roster.standing(server, presence)) void listing.refresh()
+    },
     MSG_PUBLIC_CHANNEL: (frame, attachment) => message('public', frame, frame.payload, attachment),
     FILE_START: (frame, attachment) => fileStart(frame, frame.payload, attachment),
     FILE_CHUNK: (frame, attachment) => fileChunk(frame, frame.payload, attachment),

@@ -1,7 +1,8 @@
 /** What a client tells whoever uses it; each maps one to one to a line of `socp chat --json`. */
 import type { ServerId, UserId } from '../protocol/ids.ts'
 
-export type PresenceState = 'online' | 'away' | 'offline'
+export type ListedPresence = 'online' | 'away' | 'suspect' | 'recovered'
+export type PresenceState = ListedPresence | 'offline'
 /** `waiting` and `delivered` belong to receipts and mailboxes, which come later; today a message ends as `sent` or `failed`. */
 export type SentStatus = 'sent' | 'waiting' | 'delivered' | 'failed'
 
@@ -9,7 +10,8 @@ export interface ListedUser {
   readonly user_id: UserId
   readonly name: string
   readonly server_id: ServerId | ''
-  readonly presence: 'online' | 'away'
+  /** `online` is confirmed; `away` within the grace time; `suspect` while their server is silent; `recovered` when only its log says so yet. */
+  readonly presence: ListedPresence
 }
 
 export interface SentEvent {

@@ -100,8 +100,10 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
     // nothing is signed for a server before it has shown who it is
     if (theirNonce === undefined || proven === undefined || proved) return
     proved = true
-    const payload = { nonce: theirNonce, prover: userId, verifier: proven.server, role: 'user' }
-    send([await wire.signed({ type: 'PROOF', to: proven.server, payload }, 'control')])
+    // of two servers that have us the one with the later time counts
+    const ts = wire.nextTs()
+    const payload = { nonce: theirNonce, prover: userId, verifier: proven.server, role: 'user', at: ts }
+    send([await wire.signed({ type: 'PROOF', to: proven.server, ts, payload }, 'control')])
   }
 
   const onProof = async (frame: Frame<'PROOF'>): Promise<void> => {

@@ -3,13 +3,13 @@ import { createRecent } from '../crypto/recent.ts'
 import type { ServerId, UserId } from '../protocol/ids.ts'
 import type { UserKeys } from './facts.ts'
 import { displayName } from './names.ts'
-import type { ClientEvent, PresenceState } from './events.ts'
+import type { ClientEvent, ListedPresence, PresenceState } from './events.ts'
 
 export interface Member {
   readonly id: UserId
   readonly name: string
   readonly server: ServerId | ''
-  readonly presence: 'online' | 'away'
+  readonly presence: ListedPresence
   /** Announced keys and capabilities; absent until an advertisement or an answer to a request said so in this session. */
   readonly announced: { readonly keys: UserKeys; readonly caps: readonly string[] } | undefined
 }
@@ -18,7 +18,7 @@ export interface Sighting {
   readonly id: UserId
   readonly name: string | undefined
   readonly server: ServerId | ''
-  readonly presence: 'online' | 'away'
+  readonly presence: ListedPresence
   readonly announced?: Member['announced']
 }
 
@@ -37,6 +37,13 @@ export interface Roster {
   /** Counts only while the user is where the remover says (SOCP §8.2). */
   removed(user: UserId, server: ServerId | ''): void
   announced(user: UserId, announced: NonNullable<Member['announced']>): void
+  /**
+   * How sure our server is of all users of another: `lapsed` ones are not listed until it is back. Answers false when only a new list can
+   * tell who they are.
+   */
+  standing(server: ServerId, presence: 'online' | 'suspect' | 'recovered' | 'lapsed'): boolean
+  /** Not attached any more: the next server tells anew whom it is not sure of. */
+  detached(): void
   /** A list was asked for: what changes from now on is newer than the list. */
   listBegins(): void
   /** The whole list is here: who is not on it has left. */
@@ -45,6 +52,8 @@ export interface Roster {
 
 export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
   const members = new Map<UserId, Member>()
+  /** Users of servers that are gone, for their return; together with `members` as many as `maxMembers`. */
+  const lapsed = new Map<ServerId | '', readonly Member[]>()
   const departed = createRecent<UserId, string>(maxDeparted)
   /** Users that changed since the list was asked for; `undefined` while none is under way. */
   let changed: Set<UserId> | undefined
@@ -65,8 +74,11 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
     const { id, server, presence } = sighting
     const member = { id, server, presence, announced, name: displayName(id, sighting.name) }
     members.set(id, member)
-    if (before?.presence !== presence || before.name !== member.name) tell(id, member.name, presence)
+    // nobody comes or goes because a server is silent for a moment
+    if (before === undefined || (before.presence === 'away') !== (presence === 'away') || before.name !== member.name)
+      tell(id, member.name, presence)
   }
+  const ofServer = (server: ServerId): readonly Member[] => [...members.values()].filter(member => member.server === server)
 
   return {
     members,
@@ -84,6 +96,23 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
     announced: (user, announced) => {
       const member = members.get(user)
       if (member !== undefined) members.set(user, { ...member, announced })
+    },
+    standing: (server, presence) => {
+      const here = ofServer(server)
+      if (presence === 'lapsed') {
+        lapsed.set(server, here)
+        for (const member of here) drop(member)
+        return true
+      }
+      for (const member of here) members.set(member.id, { ...member, presence })
+      const back = lapsed.get(server)
+      if (presence !== 'online') return true
+      lapsed.delete(server)
+      for (const member of back ?? []) if (!members.has(member.id)) enter({ ...member, presence })
+      return back !== undefined || here.length > 0
+    },
+    detached: () => {
+      lapsed.clear()
     },
     listBegins: () => {
       changed = new Set()

@@ -1,16 +1,9 @@
 /** Who is where: users, the servers that claim them, and the one key that is pinned to each. */
 import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
-import type { UserMeta } from '../protocol/meta.ts'
+import { type Claim, compareClaims } from './claims.ts'
 import type { PresenceFact, PresenceSeq, SessionFact } from './facts.ts'
-import { compareSeq, isNews, newOriginOrder, type OriginOrder, remember, takeBack } from './presence-order.ts'
-
-/** One server's word that a user is attached to it. */
-export interface Claim {
-  readonly server: ServerId
-  readonly seq: PresenceSeq | undefined
-  readonly meta: UserMeta
-  readonly caps: readonly string[]
-}
+import { compareSeq, newOriginOrder, type OriginOrder, remember, takeBack } from './presence-order.ts'
+import { confirm, recoverStandings, type Standing, unconfirm } from './standing.ts'
 
 /** A local user's session, as far as the directory cares. */
 export type LocalState = 'attached' | 'detached'
@@ -45,9 +38,11 @@ export interface Directory {
   readonly lastSeq: PresenceSeq
   /** Users who left here, with the sequence of their removal, oldest first: a peer that was away then still has to hear it. */
   readonly departed: ReadonlyMap<UserId, PresenceSeq>
+  /** Servers whose word is in doubt. */
+  readonly standings: ReadonlyMap<ServerId, Standing>
 }
 
-interface DirectoryDraft {
+export interface DirectoryDraft {
   self: ServerId | undefined
   users: Map<UserId, DirectoryUser>
   attached: Set<UserId>
@@ -57,6 +52,7 @@ interface DirectoryDraft {
   conflicts: Set<string>
   lastSeq: PresenceSeq
   departed: Map<UserId, PresenceSeq>
+  standings: Map<ServerId, Standing>
 }
 
 /** Departures remembered; a peer that missed more is corrected when a delivery fails (§11). */
@@ -74,25 +70,33 @@ export const emptyDirectory = (): Directory => ({
   conflicts: new Set(),
   lastSeq: [0, 0],
   departed: new Map(),
+  standings: new Map(),
 })
 
 /** Whether a server is linked now: the word of one that is not may be out of date. */
 export type IsLinked = (server: ServerId) => boolean
 
 /**
- * The claim that counts: of an attached local user our own, else the oldest of a server that is linked, else our own, else the oldest.
- * A newer claim waits until the older one is taken back or its server is gone: nobody moves somebody else's user (§8.2).
+ * The claim that counts, by `compareClaims`, so that every server lists a user at the same home; undefined when all their servers are
+ * gone. Where nothing tells two claims apart our own comes first, then the one that was heard first.
  */
 export const claimOf = (directory: Directory, entry: DirectoryUser, linked: IsLinked): Claim | undefined => {
-  const own = entry.claims.find(claim => claim.server === directory.self)
-  if (entry.local === 'attached' && own !== undefined) return own
-  const others = entry.claims.filter(claim => claim !== own)
-  return others.find(claim => linked(claim.server)) ?? own ?? others[0]
+  const isOwn = (claim: Claim): boolean => claim.server === directory.self
+  const isLive = (claim: Claim): boolean => (isOwn(claim) ? entry.local === 'attached' : linked(claim.server))
+  let best: Claim | undefined
+  for (const claim of entry.claims) {
+    if (!isOwn(claim) && directory.standings.get(claim.server)?.doubt === 'lapsed') continue
+    const order = best === undefined ? -1 : compareClaims(claim, best, isLive)
+    if (order < 0 || (order === 0 && isOwn(claim))) best = claim
+  }
+  return best
 }
 
 /** Where a user's messages go (§10): `local`, a server, or nowhere. */
 export const homeOf = (directory: Directory, user: UserId, linked: IsLinked): ServerId | 'local' | undefined => {
   const entry = directory.users.get(user)
+  // whoever has a live socket here is here
+  if (entry?.local === 'attached') return 'local'
   const claim = entry === undefined ? undefined : claimOf(directory, entry, linked)
   if (claim === undefined) return undefined
   return claim.server === directory.self ? 'local' : claim.server
@@ -100,46 +104,6 @@ export const homeOf = (directory: Directory, user: UserId, linked: IsLinked): Se
 
 /** The sequence of this node's next presence event. */
 export const nextSeq = (directory: Directory): PresenceSeq => [directory.lastSeq[0], directory.lastSeq[1] + 1]
-
-/** A presence frame whose signature was verified with the key of its origin. */
-export interface PresenceCommand {
-  readonly fact: Extract<PresenceFact, { readonly type: 'user.advertised' | 'user.removed' }>
-  /** It came over the origin's own authenticated link. */
-  readonly direct: boolean
-  /** There is such a link, whether or not this came over it. */
-  readonly originLinked: boolean
-  readonly limits: { readonly usersPerServer: number; readonly pins: number }
-}
-
-/** What a verified presence frame changes; an empty list ends a gossip round. `why` says what stood against it, for counters. */
-export const decidePresence = (
-  { fact, direct, originLinked, limits }: PresenceCommand,
-  directory: Directory,
-): { readonly facts: readonly PresenceFact[]; readonly why?: string } => {
-  const nothing = (why: string) => ({ facts: [], why })
-  if (fact.server === directory.self) return nothing('own')
-  const order = directory.origins.get(fact.server) ?? newOriginOrder()
-  if (fact.seq === undefined) {
-    // without a sequence only the origin's own link says what is newest; a copy from elsewhere may be old
-    if (order.sequenced) return nothing('unsequenced')
-    if (!direct && originLinked) return nothing('relayed')
-  }
-  if (!isNews(order, fact.user, fact.seq, fact.digest)) return nothing('known')
-  const claimed = directory.users.get(fact.user)?.claims.find(claim => claim.server === fact.server)
-  if (fact.type === 'user.removed') {
-    // a removal that overtook its advertisement is remembered, or the advertisement would bring the user back
-    return claimed !== undefined || fact.seq !== undefined ? { facts: [fact] } : nothing('unknown_user')
-  }
-  const pinned = directory.pins.get(fact.user)
-  const other = pinned === undefined ? undefined : otherKey(pinned, fact)
-  if (other !== undefined) {
-    if (directory.conflicts.has(conflictKey(fact.user, other))) return nothing('key_conflict')
-    return { facts: [{ type: 'user.keyConflicted', user: fact.user, server: fact.server, pubkey: other }], why: 'key_conflict' }
-  }
-  if (claimed === undefined && (directory.usersOf.get(fact.server) ?? 0) >= limits.usersPerServer) return nothing('too_many_users')
-  if (pinned === undefined && directory.pins.size >= limits.pins) return nothing('too_many_users')
-  return { facts: [fact] }
-}
 
 /** Folds a session or presence fact, in place. */
 export const evolveDirectory = (directory: Directory, fact: SessionFact | PresenceFact): void => {
@@ -150,7 +114,7 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
       draft.departed.delete(fact.user)
       pinOwn(draft, fact)
       if (draft.self !== undefined)
-        claim(draft, fact.user, { server: draft.self, seq: fact.seq, meta: fact.meta, caps: fact.caps }, 'attached')
+        claim(draft, fact.user, { server: draft.self, seq: fact.seq, meta: fact.meta, caps: fact.caps, ...proofOf(fact) }, 'attached')
       else setLocal(draft, fact.user, 'attached')
       return
     }
@@ -170,10 +134,12 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
       remember(originOf(draft, fact.server), fact.user, fact.seq, fact.digest)
       if (fact.pubkey !== undefined && !draft.pins.has(fact.user))
         draft.pins.set(fact.user, { pubkey: fact.pubkey, encPubkey: fact.encPubkey, proven: false })
-      claim(draft, fact.user, { server: fact.server, seq: fact.seq, meta: fact.meta, caps: fact.caps })
+      confirm(draft.standings, fact.server, fact.user)
+      claim(draft, fact.user, { server: fact.server, seq: fact.seq, meta: fact.meta, caps: fact.caps, ...timesOf(fact) })
       return
     case 'user.removed':
       remember(originOf(draft, fact.server), fact.user, fact.seq, fact.digest)
+      unconfirm(draft.standings, fact.server, fact.user)
       unclaim(draft, fact.user, fact.server)
       return
     case 'user.keyConflicted':
@@ -190,11 +156,15 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
   }
 }
 
-/** A new incarnation: presence events are counted anew under its epoch, and no socket of the one before is left. */
-export const restartDirectory = (directory: Directory, self: ServerId, epoch: number): void => {
+/**
+ * A new incarnation: presence events are counted anew under its epoch, no socket of the one before is left, and what the other servers
+ * said is known from the log alone.
+ */
+export const restartDirectory = (directory: Directory, self: ServerId, epoch: number, servers: Iterable<ServerId> = []): void => {
   const draft = directory as DirectoryDraft
   draft.self = self
   draft.lastSeq = [epoch, 0]
+  recoverStandings(draft.standings, servers)
   for (const user of [...draft.attached]) setLocal(draft, user, 'detached')
 }
 
@@ -203,6 +173,7 @@ export const forgetOrigin = (directory: Directory, server: ServerId): void => {
   const draft = directory as DirectoryDraft
   for (const entry of [...draft.users.values()]) unclaim(draft, entry.id, server)
   draft.origins.delete(server)
+  draft.standings.delete(server)
 }
 
 /** What a server said about its users counts no more, until it says it again. */
@@ -232,7 +203,23 @@ export const dropPresence = (directory: Directory, stream: Address): void => {
   for (const { server } of draft.users.get(user)?.claims ?? []) if (server !== draft.self) unclaim(draft, user, server)
 }
 
-const conflictKey = (user: UserId, pubkey: PublicKeyText): string => `${user} ${pubkey}`
+export const conflictKey = (user: UserId, pubkey: PublicKeyText): string => `${user} ${pubkey}`
+
+const timesOf = ({
+  since,
+  attachedAt,
+}: Extract<PresenceFact, { readonly type: 'user.advertised' }>): Pick<Claim, 'since' | 'attachedAt'> => ({
+  ...(since === undefined ? {} : { since }),
+  ...(attachedAt === undefined ? {} : { attachedAt }),
+})
+
+const proofOf = ({
+  since,
+  proof,
+}: Extract<SessionFact, { readonly type: 'session.attached' }>): Pick<Claim, 'since' | 'attachedAt' | 'proof'> => ({
+  ...(since === undefined ? {} : { since }),
+  ...(proof === undefined ? {} : { attachedAt: proof.at, proof }),
+})
 
 const laterSeq = (a: PresenceSeq, b: PresenceSeq): PresenceSeq => (compareSeq(a, b) < 0 ? b : a)
 
@@ -242,15 +229,6 @@ const originOf = (draft: DirectoryDraft, server: ServerId): OriginOrder => {
   const order = newOriginOrder()
   draft.origins.set(server, order)
   return order
-}
-
-/** A key of an advertisement that is not the pinned one: messages for this user must not be encrypted to somebody else. */
-const otherKey = (
-  pinned: PinnedUser,
-  { pubkey, encPubkey }: Extract<PresenceFact, { readonly type: 'user.advertised' }>,
-): PublicKeyText | undefined => {
-  if (pubkey !== undefined && pubkey !== pinned.pubkey) return pubkey
-  return encPubkey !== undefined && encPubkey !== (pinned.encPubkey ?? pinned.pubkey) ? encPubkey : undefined
 }
 
 /** Pins whoever attaches; only they themselves, by proving their key, may change the key that is encrypted to. */

@@ -8,7 +8,13 @@ export type PresenceSeq = readonly [epoch: number, counter: number]
 /** What a node did as a whole. Stream `node`. */
 export type NodeFact =
   /** The log was taken over by this incarnation; sockets of the one before are gone. */
-  | { readonly type: 'node.started'; readonly server: ServerId; readonly epoch: number }
+  | {
+      readonly type: 'node.started'
+      readonly server: ServerId
+      readonly epoch: number
+      /** Under which its presence events are counted: Unix seconds or more, so that a restored backup is not behind. Old facts lack it: then the epoch. */
+      readonly presenceEpoch?: number
+    }
   | { readonly type: 'node.stopped'; readonly why: string }
   /** Data was erased in the rows `[from, to]`, both included; names nobody. `lastSeq` keeps the count of presence events. */
   | { readonly type: 'data.erased'; readonly rows: readonly (readonly [from: number, to: number])[]; readonly lastSeq: PresenceSeq }
@@ -35,7 +41,7 @@ export type MembershipFact =
       /** The introducer that vouched, or the operator's own list. */
       readonly vouchedBy: ServerId | 'operator'
     }
-  /** Pinned but never linked within the time that a newcomer has; its place is free again. */
+  /** Pinned but never linked, or away for too long, or its key has another id now; its place is free again. */
   | { readonly type: 'server.forgotten'; readonly server: ServerId }
   | { readonly type: 'server.moved'; readonly server: ServerId; readonly host: string; readonly port: number; readonly tls?: true }
 
@@ -61,8 +67,26 @@ export type LinkFact =
     }
   | { readonly type: 'link.silent'; readonly server: ServerId }
   | { readonly type: 'link.closed'; readonly server: ServerId; readonly why: string }
+  /** The peer said hello after it could not be reached: it is there again. */
+  | { readonly type: 'link.greeted'; readonly server: ServerId }
+  /** The peer answered what no honest one answers. */
+  | { readonly type: 'link.wronged'; readonly server: ServerId; readonly why: string }
+  /** It did so too often: neither dialled nor let in before `until`, Unix milliseconds. */
+  | { readonly type: 'link.refused'; readonly server: ServerId; readonly until: number }
+  /** Its users were not confirmed within the grace time: they are not listed any more, and remembered for its return. */
+  | { readonly type: 'link.lapsed'; readonly server: ServerId }
+  /** What is known here of the peer's users is what the peer itself says. */
+  | { readonly type: 'link.synced'; readonly server: ServerId }
   /** The server was forgotten, and the link with it. */
   | { readonly type: 'link.forgotten'; readonly server: ServerId }
+
+/** The user's own signature under being attached to one server, which other servers can check (`docs/protocol.md`). */
+export interface AttachmentProof {
+  /** Unix milliseconds by the user; of two attachments the later one counts. */
+  readonly at: number
+  readonly nonce: string
+  readonly sig: Base64Url
+}
 
 /** One user attached here. Stream `session:<user_id>`. */
 export type SessionFact =
@@ -76,6 +100,9 @@ export type SessionFact =
       readonly proven: boolean
       /** Names this attachment's USER_ADVERTISE. */
       readonly seq: PresenceSeq
+      /** When the attachment was made, Unix milliseconds by this server. */
+      readonly since?: number
+      readonly proof?: AttachmentProof
     }
   /** The socket is gone; the user is still listed until the grace time is over. */
   | { readonly type: 'session.detached'; readonly user: UserId; readonly why: string }
@@ -96,6 +123,9 @@ export type PresenceFact =
       readonly seq?: PresenceSeq
       /** First 16 bytes of SHA-256 of the signature. */
       readonly digest: Base64Url
+      /** When the user attached there: as that server says, and as the user signed it. */
+      readonly since?: number
+      readonly attachedAt?: number
     }
   | {
       readonly type: 'user.removed'

@@ -7,7 +7,7 @@ export interface Member extends ServerAddress {
   readonly id: ServerId
   readonly pubkey: PublicKeyText
   readonly vouchedBy: ServerId | 'operator'
-  /** Was linked at least once: such a member is never forgotten for being away. */
+  /** Was linked at least once: then we know it, and not only somebody's word for it. */
   readonly linked: boolean
   /** Answered our challenge once: it is never believed without again. */
   readonly proven: boolean
@@ -47,6 +47,7 @@ export const conflicts = {
   key: 'another key is pinned for it',
   full: 'there are too many members',
   banned: 'the operator has banned it',
+  key_held: 'its key belongs to another member',
 } as const
 export type Conflict = keyof typeof conflicts
 
@@ -54,17 +55,29 @@ export type Conflict = keyof typeof conflicts
 export const decideMembership = (
   vouched: Vouched,
   membership: Membership,
-  limits: { readonly servers: number },
+  limits: { readonly servers: number; readonly idsPerKey: number },
 ): { readonly facts: readonly MembershipFact[]; readonly conflict?: Conflict } => {
   if (isBanned(membership, vouched.server, vouched.pubkey)) return { facts: [], conflict: 'banned' }
   const known = membership.servers.get(vouched.server)
   if (known === undefined) {
     if (membership.servers.size >= limits.servers) return { facts: [], conflict: 'full' }
+    if (holdersOf(membership, vouched.pubkey).length >= limits.idsPerKey) return { facts: [], conflict: 'key_held' }
     return { facts: [{ type: 'server.pinned', ...vouched }] }
   }
   if (known.pubkey !== vouched.pubkey) return { facts: [], conflict: 'key' }
-  if (known.host === vouched.host && known.port === vouched.port && known.tls === vouched.tls) return { facts: [] }
-  return { facts: [{ type: 'server.moved', server: vouched.server, host: vouched.host, port: vouched.port, ...tlsOf(vouched.tls) }] }
+  // where a member is that was met, only it says itself, and the operator
+  if ((known.linked || known.vouchedBy === 'operator') && vouched.vouchedBy !== 'operator') return { facts: [] }
+  return decideMove(known, vouched)
+}
+
+/** Members that a key has now. */
+export const holdersOf = (membership: Membership, pubkey: PublicKeyText): readonly Member[] =>
+  [...membership.servers.values()].filter(member => member.pubkey === pubkey)
+
+/** A member says where it is reached now, or its operator does. */
+export const decideMove = (known: Member, { host, port, tls }: ServerAddress): { readonly facts: readonly MembershipFact[] } => {
+  if (known.host === host && known.port === port && known.tls === tls) return { facts: [] }
+  return { facts: [{ type: 'server.moved', server: known.id, host, port, ...tlsOf(tls) }] }
 }
 
 /** Folds a fact about a server or its link, in place. */

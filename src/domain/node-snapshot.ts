@@ -4,6 +4,7 @@ import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
 import type { PresenceSeq, Voucher } from './facts.ts'
 import type { Ban, Member } from './membership.ts'
 import type { Aside, NodeState } from './node-state.ts'
+import type { Doubt } from './standing.ts'
 
 interface OrderSnapshot {
   readonly floor: PresenceSeq
@@ -23,6 +24,7 @@ export interface NodeSnapshot {
   readonly conflicts: readonly string[]
   readonly lastSeq: PresenceSeq
   readonly departed: readonly (readonly [UserId, PresenceSeq])[]
+  readonly standings: readonly (readonly [ServerId, { readonly doubt: Doubt; readonly confirmed: readonly UserId[] }])[]
   readonly servers: readonly Member[]
   readonly bans: readonly (readonly [ServerId, Ban])[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
@@ -42,6 +44,7 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   conflicts: [...state.directory.conflicts],
   lastSeq: state.directory.lastSeq,
   departed: [...state.directory.departed],
+  standings: [...state.directory.standings].map(([server, { doubt, confirmed }]) => [server, { doubt, confirmed: [...confirmed] }]),
   servers: [...state.membership.servers.values()],
   bans: [...state.membership.bans],
   vouchers: [...state.vouchers],
@@ -75,15 +78,16 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
       { floor, recent: new Map(recent), digests: new Set(digests), sequenced },
     ]),
   )
+  directory.standings = new Map(
+    snapshot.standings.map(([server, { doubt, confirmed }]) => [server, { doubt, confirmed: new Set(confirmed) }]),
+  )
   directory.usersOf = countByServer(snapshot.users)
 }
 
 /** JSON drops keys that are undefined; the live state has them. Nothing that is complete is made again: there are many. */
 const withUndefined = ({ id, claims, local }: DirectoryUser): DirectoryUser => ({
   id,
-  claims: claims.every(claim => claim.seq !== undefined)
-    ? claims
-    : claims.map(({ server, seq, meta, caps }) => ({ server, seq, meta, caps })),
+  claims: claims.every(claim => claim.seq !== undefined) ? claims : claims.map(held => ({ ...held, seq: held.seq })),
   local,
 })
 

@@ -11,6 +11,7 @@ import {
   silenceOrigin,
 } from './directory.ts'
 import type { Fact, Voucher } from './facts.ts'
+import { evolveStandings } from './standing.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
 
 /** Since which fact a stream is set aside, and what it failed with. */
@@ -59,7 +60,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       draft.self = fact.server
       draft.epoch = fact.epoch
       draft.running = true
-      restartDirectory(state.directory, fact.server, fact.epoch)
+      restartDirectory(state.directory, fact.server, fact.presenceEpoch ?? fact.epoch, state.membership.servers.keys())
       return
     case 'node.stopped':
       draft.running = false
@@ -88,14 +89,22 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       forgetOrigin(state.directory, fact.server)
       evolveMembership(state.membership, fact)
       return
+    case 'link.linked':
+    case 'link.silent':
+    case 'link.closed':
+    case 'link.refused':
+    case 'link.lapsed':
+    case 'link.synced':
+      evolveMembership(state.membership, fact)
+      evolveStandings(state.directory.standings, fact)
+      return
     case 'server.pinned':
     case 'server.moved':
     case 'server.unbanned':
     case 'link.dialled':
     case 'link.failed':
-    case 'link.linked':
-    case 'link.silent':
-    case 'link.closed':
+    case 'link.greeted':
+    case 'link.wronged':
     case 'link.forgotten':
       evolveMembership(state.membership, fact)
       return

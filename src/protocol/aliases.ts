@@ -31,7 +31,8 @@ export interface ListedUser {
   readonly user_id: string
   readonly display_name: string
   readonly server_id: string
-  readonly presence: 'online' | 'away'
+  /** `suspect`: their server is silent; `recovered`: known from a log only. To those who understand it. */
+  readonly presence: 'online' | 'away' | 'suspect' | 'recovered'
 }
 
 /** An answer under the name that its asker expects; `payload` still has to be made canonical and signed. */

@@ -43,6 +43,12 @@ export const frames = {
   SERVER_HELLO_LINK: { by: ['stranger'], toUsers: false, signature: 'optional', doc: 'First frame of a link from stock servers.' },
   PEER_HELLO_LINK: { by: ['stranger'], toUsers: false, signature: 'optional', doc: 'First frame of a link from stock servers.' },
   SERVER_VOUCH: { by: ['server'], toUsers: false, signature: 'required', doc: 'An introducer tells its members whom it admitted.' },
+  SERVER_MEMBERS: {
+    by: ['server'],
+    toUsers: false,
+    signature: 'required',
+    doc: 'By which keys the sender has met the members of the mesh; between servers with `members`.',
+  },
   CHALLENGE: { by: ['stranger'], toUsers: true, signature: 'absent', doc: 'Asks the other end to sign a nonce.' },
   PROOF: { by: ['stranger'], toUsers: true, signature: 'required', doc: 'Answers a challenge; the signature is the proof.' },
   USER_ADVERTISE: {
@@ -58,6 +64,25 @@ export const frames = {
     doc: 'A user is no longer attached there (§8.2). Relayed unchanged.',
   },
   HEARTBEAT: { by: ['server'], toUsers: false, signature: 'required', doc: 'The link is alive (§8.4, §11).' },
+  PING: {
+    by: ['server'],
+    toUsers: false,
+    signature: 'absent',
+    doc: 'Is anybody there? Between servers with `ping`; also says that somebody is.',
+  },
+  PONG: { by: ['server'], toUsers: false, signature: 'absent', doc: 'Answers a ping.' },
+  PRESENCE_ASK: {
+    by: ['server'],
+    toUsers: false,
+    signature: 'required',
+    doc: 'Does what I know of your users equal what you know? Between servers with `presence-digest`.',
+  },
+  PRESENCE_TELL: {
+    by: ['server'],
+    toUsers: false,
+    signature: 'required',
+    doc: "Answers it: digests or entries of the sender's own users.",
+  },
   PUBLIC_CHANNEL_ADD: {
     by: ['server'],
     toUsers: true,
@@ -86,6 +111,12 @@ export const frames = {
   FILE_END: { by: ['user'], toUsers: true, signature: 'required', doc: 'All pieces were sent (§9.4).' },
   LIST_REQUEST: { by: ['user'], toUsers: false, signature: 'optional', doc: 'Who is online? (§14)' },
   LIST_RESPONSE: { by: [], toUsers: true, signature: 'required', doc: 'Users of the whole mesh by name, in parts of at most 200.' },
+  PRESENCE_CHANGED: {
+    by: [],
+    toUsers: true,
+    signature: 'required',
+    doc: 'How sure the server is of the users of another one, and who of them is gone; for users with `presence`.',
+  },
   PUBKEY_REQUEST: { by: ['user'], toUsers: false, signature: 'optional', doc: 'By which key does a user sign? (§13)' },
   PUBKEY_RESPONSE: { by: [], toUsers: true, signature: 'required', doc: "The directory's key of a user (§13)." },
   ACK: {

@@ -28,13 +28,20 @@ export const limits = {
   blockBytes: 446,
   /** Users in one LIST_RESPONSE. */
   maxListed: 200,
+  /** Parts of a presence digest in one question or answer: 24 of at most 16 users of 64 characters, or of 16 digests, fit into a frame. */
+  maxDigestPrefixes: 24,
+  /** Advertisements asked for at once. */
+  maxWanted: 200,
   /** Milliseconds that a socket has to say who it is. */
   helloMs: 5_000,
   /** Milliseconds between our heartbeats (SOCP §11). */
   heartbeatMs: 15_000,
+  /** Milliseconds between pings of servers with the capability, and without any frame from the other end after which it is dead. */
+  pingMs: 5_000,
+  answerMs: 12_000,
   /** Milliseconds without any frame after which a link is dead (SOCP §11). */
   silenceMs: 45_000,
-  /** Milliseconds that a detached user stays listed. */
+  /** Milliseconds that a detached user stays listed, and the users of a server that is gone. */
   graceMs: 30_000,
   /** Milliseconds that a frame's `ts` may lie behind the link's clock. */
   acceptPastMs: 600_000,

@@ -19,6 +19,10 @@ export interface ReadMeta {
   /** [epoch, counter] of the presence event at its origin. */
   readonly seq?: readonly [epoch: number, counter: number]
   readonly caps: readonly string[]
+  /** When the user attached, Unix milliseconds as their server says. */
+  readonly since?: number
+  /** The same as the user signed it; to be verified where it counts. */
+  readonly attached?: { readonly at: number; readonly nonce: string; readonly sig: string }
 }
 
 type Data = Readonly<Record<string, unknown>>
@@ -55,6 +59,10 @@ export const readMeta = (payload: unknown): ReadMeta => {
   const pubkey = textUpTo(limits.maxKeyText, inner['pubkey'], outer['pubkey'])
   const encPubkey = textUpTo(limits.maxKeyText, inner['enc_pubkey'], outer['enc_pubkey'])
   const [epoch, counter, ...rest] = Array.isArray(extras['seq']) ? (extras['seq'] as unknown[]) : []
+  const attached = record(extras['attached'])
+  const { at } = attached
+  const nonce = textUpTo(64, attached['nonce'])
+  const sig = textUpTo(limits.maxSignatureText, attached['sig'])
   return {
     meta: {
       ...(display_name !== undefined && { display_name }),
@@ -66,6 +74,8 @@ export const readMeta = (payload: unknown): ReadMeta => {
     ...(encPubkey !== undefined && { encPubkey }),
     ...(isCount(epoch) && isCount(counter) && rest.length === 0 && { seq: [epoch, counter] as const }),
     caps: readCaps(extras['caps'] ?? outer['caps']),
+    ...(isCount(extras['since']) && { since: extras['since'] }),
+    ...(isCount(at) && nonce !== undefined && sig !== undefined && { attached: { at, nonce, sig } }),
   }
 }
 

@@ -41,6 +41,9 @@ export const joining = {
   SERVER_HELLO_LINK: link,
   PEER_HELLO_LINK: link,
   SERVER_VOUCH: z.looseObject({ voucher: field.voucher }),
+  SERVER_MEMBERS: z.looseObject({
+    members: z.array(z.looseObject({ server_id: serverId, key: z.string().max(64) })).max(limits.maxEntries),
+  }),
   CHALLENGE: z.looseObject({ nonce: field.nonce }),
   PROOF: z.looseObject({
     nonce: field.nonce,
@@ -49,9 +52,22 @@ export const joining = {
     role: z.enum(['server', 'user']),
     /** Of a server to a server: which end of the socket the prover is. */
     side: z.enum(['dialled', 'accepted']).optional(),
+    /** Of a user: when they attach, Unix milliseconds of theirs that only grow. */
+    at: field.count.optional(),
     pubkey: field.keyText.optional(),
   }),
 } as const
+
+/** Hexadecimal digits in front of SHA-256 of a user id; the empty text stands for all users. */
+const digestPrefix = z
+  .string()
+  .max(16)
+  .regex(/^[0-9a-f]*$/, 'hexadecimal digits are meant here')
+/** Of no users the empty text. */
+const digestText = z
+  .string()
+  .max(22)
+  .regex(/^[A-Za-z0-9_-]*$/, 'base64url is meant here')
 
 /** Presence gossip and health, SOCP §8.2, §8.4. */
 export const presence = {
@@ -63,6 +79,32 @@ export const presence = {
   }),
   USER_REMOVE: z.looseObject({ user_id: userId, server_id: serverId, seq: field.presenceSeq.optional() }),
   HEARTBEAT: empty,
+  PING: z.looseObject({
+    n: field.count,
+    /** Many users have left here: compare. */
+    compare: z.boolean().optional(),
+  }),
+  PONG: z.looseObject({ n: field.count }),
+  PRESENCE_ASK: z.looseObject({
+    nonce: field.nonce,
+    /** What the asker knows of all users together; only in the first question. */
+    root: digestText.optional(),
+    prefixes: z.array(digestPrefix).max(limits.maxDigestPrefixes).optional(),
+    want: z.array(userId).max(limits.maxWanted).optional(),
+  }),
+  PRESENCE_TELL: z.looseObject({
+    nonce: field.nonce,
+    seq: field.presenceSeq,
+    same: z.boolean().optional(),
+    nodes: z
+      .array(z.looseObject({ prefix: digestPrefix, digests: z.array(digestText).length(16) }))
+      .max(limits.maxDigestPrefixes)
+      .optional(),
+    leaves: z
+      .array(z.looseObject({ prefix: digestPrefix, users: z.array(z.tuple([userId, field.count, field.count])).max(limits.maxEntries) }))
+      .max(limits.maxDigestPrefixes)
+      .optional(),
+  }),
 } as const
 
 /** Keys of the public channel, SOCP §9.3; taken from stock servers and not acted upon. */
@@ -160,11 +202,16 @@ export const service = {
           user_id: userId,
           display_name: field.name.optional(),
           server_id: serverId.optional(),
-          presence: z.enum(['online', 'away']).default('online'),
+          presence: z.enum(['online', 'away', 'suspect', 'recovered']).default('online'),
         }),
       )
       .max(limits.maxEntries),
     more: z.boolean().default(false),
+  }),
+  PRESENCE_CHANGED: z.looseObject({
+    server_id: serverId,
+    presence: z.enum(['online', 'suspect', 'recovered', 'lapsed']).optional(),
+    gone: z.array(userId).max(limits.maxListed).optional(),
   }),
   PUBKEY_REQUEST: z.looseObject({ user_id: userId, req_id: z.string().max(limits.maxIdLength).optional() }),
   PUBKEY_RESPONSE: z.looseObject({

@@ -1,6 +1,6 @@
 /** Who may link and who may attach: everything that is decided about a hello before its sender proves to hold the key. */
 import { homeOf } from '../domain/directory.ts'
-import { decideMembership, isBanned } from '../domain/membership.ts'
+import { decideMembership, holdersOf, isBanned } from '../domain/membership.ts'
 import { tlsOf } from '../protocol/address.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -8,6 +8,7 @@ import { type PublicKeyText, serverId, userId, type ServerId } from '../protocol
 import type { Connection, ServerPeer, UserPeer } from './connection.ts'
 import { readMeta } from '../protocol/meta.ts'
 import type { Newcomer } from './introducer.ts'
+import { forgetMember } from './members.ts'
 import type { Node } from './node.ts'
 import { verifyBy } from './verify.ts'
 
@@ -30,18 +31,25 @@ export const greetServer = async (
   if (payload.pubkey === undefined && known === undefined) throw new ProtocolError('BAD_KEY', 'no_key')
   const key = await node.keys.import(payload.pubkey ?? (known as { pubkey: string }).pubkey)
   if (isBanned(node.state.membership, id, key.text)) throw new ProtocolError('BAD_KEY', 'banned', 'This server is banned here.')
-  if (known !== undefined && known.pubkey !== key.text) {
+  if (key.text === node.self.pubkey) throw new ProtocolError('BAD_KEY', 'our_own_key')
+  // of one that nobody has met there is only hearsay: a server that shows a voucher, and proves its key, counts for more
+  const another = known !== undefined && known.pubkey !== key.text
+  const hearsay = another && !known.linked && known.vouchedBy !== 'operator' && expected === undefined
+  if (another && !hearsay) {
     await verifyBy(node, frame, key)
     if (node.state.membership.servers.has(id)) node.otherKeys.note(known, key)
     throw new ProtocolError('BAD_KEY', 'pinned_key')
   }
+  if (node.runtime.machine(`link:${id}`)?.state === 'refused')
+    throw new ProtocolError('BAD_KEY', 'refused', 'This server answered wrongly too often: it is refused for an hour.')
   const caps = payload.caps ?? []
   const stock = !caps.includes('proof')
   if (known?.proven === true && stock) throw new ProtocolError('INVALID_SIG', 'unproven')
   // a stock hello may be unsigned; then it says nothing that was not pinned before
   if (frame.sig !== undefined) await verifyBy(node, frame, key)
   else if (known === undefined || !stock) throw new ProtocolError('INVALID_SIG', 'unsigned')
-  const newcomer = known === undefined ? await newcomerOf(node, id, key.text, frame as ServerHello) : undefined
+  if (hearsay && stock) throw new ProtocolError('BAD_KEY', 'pinned_key')
+  const newcomer = known === undefined || hearsay ? await newcomerOf(node, id, key.text, frame as ServerHello) : undefined
   return {
     role: 'server',
     id,
@@ -51,10 +59,10 @@ export const greetServer = async (
     sendable: !stock || connection.direction === 'dialled',
     offset: node.ports.clock.now() - frame.ts,
     newcomer,
-    moved:
-      known === undefined || stock || payload.host !== known.host || payload.port !== known.port
+    address:
+      frame.sig === undefined || payload.host === undefined || payload.port === undefined
         ? undefined
-        : { tls: payload.tls === true },
+        : { host: payload.host, port: payload.port, ...tlsOf(payload.tls) },
   }
 }
 
@@ -69,20 +77,24 @@ const newcomerOf = async (node: Node, server: ServerId, pubkey: PublicKeyText, f
 /** Words that stand for something else where an id may stand. */
 const RESERVED: ReadonlySet<string> = new Set(['local', 'operator', 'public', '*', 'server'])
 
-/** Pins a newcomer whose handshake is over: a hello alone, which whoever saw it can send again, leaves no trace. Throws when there is no place. */
-export const pinNewcomer = (node: Node, { vouched, introducer }: Newcomer): void => {
-  const { facts, conflict } = decideMembership(vouched, node.state.membership, node.config.limits)
+/**
+ * Pins a newcomer whose handshake is over: a hello alone, which whoever saw it can send again, leaves no trace. What it proved takes the
+ * place of hearsay under its id, and of a member with its key under another id that is not there. Throws when there is no place.
+ */
+export const pinNewcomer = (node: Node, { vouched, introducer }: Newcomer, proven: boolean): void => {
+  const { membership } = node.state
+  const before = membership.servers.get(vouched.server)
+  if (before !== undefined && before.pubkey !== vouched.pubkey && !before.linked && proven) forgetMember(node, before.id)
+  for (const holder of holdersOf(membership, vouched.pubkey)) {
+    const replaceable = holder.id !== vouched.server && !node.links.isLinked(holder.id) && holder.vouchedBy !== 'operator'
+    if (decideMembership(vouched, membership, node.config.limits).conflict !== 'key_held') break
+    if (replaceable && (proven || !holder.proven)) forgetMember(node, holder.id)
+  }
+  const { facts, conflict } = decideMembership(vouched, membership, node.config.limits)
   if (conflict !== undefined) throw new ProtocolError('BAD_KEY', `members_${conflict}`)
   if (facts.length > 0 && introducer !== undefined && !node.introducer.admitsOneMore(introducer))
     throw new ProtocolError('TIMEOUT', 'too_many_newcomers')
   for (const fact of facts) node.runtime.record(`server:${vouched.server}`, fact)
-}
-
-/** Notes that a member which has proved itself speaks TLS at its address now, or no more. */
-export const noteTls = (node: Node, server: ServerId, tls: boolean): void => {
-  const member = node.state.membership.servers.get(server)
-  if (member === undefined || (member.tls === true) === tls || node.runtime.isSetAside(`server:${server}`)) return
-  node.runtime.record(`server:${server}`, { type: 'server.moved', server, host: member.host, port: member.port, ...tlsOf(tls) })
 }
 
 /** Admits a user by their hello, or rejects. */
@@ -127,5 +139,6 @@ export const greetUser = async (node: Node, connection: Connection, frame: Frame
     caps,
     proven: false,
     offset: node.ports.clock.now() - frame.ts,
+    attachment: undefined,
   }
 }

@@ -25,12 +25,12 @@ export interface Bootstrap {
 }
 
 export const createBootstrap = (node: Node): Bootstrap => {
-  const ask = (next: number): void => {
+  const ask = (attempt: number): void => {
     const introducers = node.config.bootstrap_servers
-    const entry = introducers[next % introducers.length]
+    const entry = introducers[attempt % introducers.length]
     if (entry === undefined || node.stopping || node.runtime.isSetAside('bootstrap')) return
     const name = `${entry.host}:${entry.port}`
-    node.runtime.record('bootstrap', { type: 'bootstrap.asked', introducer: name, attempt: next })
+    node.runtime.record('bootstrap', { type: 'bootstrap.asked', introducer: name, attempt })
     node.runtime.release(() => {
       void join(entry, name).then(
         introducer => {
@@ -43,6 +43,19 @@ export const createBootstrap = (node: Node): Bootstrap => {
           if (!node.stopping) node.runtime.record('bootstrap', { type: 'bootstrap.failed', introducer: name, why })
         },
       )
+    })
+  }
+
+  const next = (): number => Number(node.runtime.machine('bootstrap')?.context['next'] ?? 0)
+
+  /** The members that we know may all have gone while the introducers know others: whoever is alone asks again. */
+  const watch = (linkedAt: number): void => {
+    node.timers.arm('alone', WATCH_MS, () => {
+      const now = node.ports.clock.monotonic()
+      const alone = node.runtime.machine('bootstrap')?.state === 'joined' && node.links.count === 0
+      const over = alone && now - linkedAt >= node.config.timing.aloneMs
+      watch(alone && !over ? linkedAt : now)
+      if (over) ask(next())
     })
   }
 
@@ -141,6 +154,10 @@ export const createBootstrap = (node: Node): Bootstrap => {
         node.config.limits,
       )
       if (conflict !== undefined) throw new Error(conflicts[conflict])
+      if (key.text === node.self.pubkey) throw new Error('it is listed under our own key')
+      if (node.hearsay.isDisputed(server, key.text)) throw new Error('members of the mesh know it by another key')
+      // a member that was met says itself where it is; where that fails, this may be where it has moved to
+      node.links.hint(server, { host, port, ...tlsOf(tls) })
       const isNew = facts.some(fact => fact.type === 'server.pinned') && server !== vouchedBy
       if (isNew && !node.introducer.admitsOneMore(introducer)) throw new Error('its introducer has brought enough for this hour')
       for (const fact of facts) node.runtime.record(`server:${server}`, fact)
@@ -152,13 +169,15 @@ export const createBootstrap = (node: Node): Bootstrap => {
 
   return {
     start() {
-      if (node.config.bootstrap_servers.length > 0) ask(0)
+      if (node.config.bootstrap_servers.length === 0) return
+      ask(next())
+      watch(node.ports.clock.monotonic())
     },
     effects: {
-      armRetry({ at, next }) {
+      armRetry({ at, next: after }) {
         const wait = Math.max(0, at - node.ports.clock.now())
         node.timers.arm('bootstrap', wait * (1 + 0.25 * node.ports.random.fraction()), () => {
-          ask(next)
+          ask(after)
         })
       },
       disarmRetry() {
@@ -169,3 +188,5 @@ export const createBootstrap = (node: Node): Bootstrap => {
 }
 
 const MAX_WELCOME_BYTES = 65_536
+/** How often is looked whether any link is left. */
+const WATCH_MS = 5_000

@@ -1,5 +1,6 @@
 /** What an operator may choose; the defaults are a working server on this machine alone. */
 import { z } from 'zod'
+import { limits as wire } from '../protocol/limits.ts'
 
 const host = z.string().min(1).max(253)
 const port = z.int().min(1).max(65_535)
@@ -23,6 +24,8 @@ const limits = z.strictObject({
   socketsPerAddress: z.int().positive().default(1_000),
   sessions: z.int().positive().default(5_000),
   servers: z.int().positive().default(1_000),
+  /** Server ids under which one key may be a member. */
+  idsPerKey: z.int().positive().default(1),
   usersPerServer: z.int().positive().default(67_000),
   pins: z.int().positive().default(200_000),
   transfers: z.int().positive().default(1_000),
@@ -60,6 +63,9 @@ const timing = z.strictObject({
   /** How long the other end of a socket may leave bytes unread before it is cut; told at half of it. */
   slowReaderMs: z.int().positive().default(60_000),
   silenceMs: z.int().positive().default(45_000),
+  /** The same between servers that ping: how often they do, and how long nothing at all may come back. */
+  pingMs: z.int().positive().default(wire.pingMs),
+  answerMs: z.int().positive().default(wire.answerMs),
   dialMs: z.int().positive().default(5_000),
   /** How long a peer that we dialled may take to show that it knows `proof` before it counts as a stock server. */
   stockMs: z.int().positive().default(2_000),
@@ -70,6 +76,12 @@ const timing = z.strictObject({
   acceptFutureMs: z.int().positive().default(120_000),
   /** How long a pinned server may take to link for the first time before it is forgotten. */
   newcomerMs: z.int().positive().default(3_600_000),
+  /** How long a member that was linked once may be gone before it is forgotten: 30 days. */
+  absentMs: z.int().positive().default(2_592_000_000),
+  /** How long a node may be without any link before it asks its introducers again. */
+  aloneMs: z.int().positive().default(15_000),
+  /** How often a linked server's users are compared anew, with `presence-digest`. */
+  compareMs: z.int().positive().default(60_000),
   /** How often the node signs where its log stands, if facts came meanwhile. */
   checkpointMs: z.int().positive().default(600_000),
 })

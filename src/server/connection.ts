@@ -1,44 +1,16 @@
 /** One socket with everything that belongs to it: its outgoing lanes, who is at the other end, and the order of what comes in. */
-import type { PublicKey } from '../ports/crypto.ts'
 import type { Socket, SocketHandler } from '../ports/network.ts'
 import { claimedType, parseFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
-import type { UserMeta } from '../protocol/meta.ts'
+import type { Address, ServerId } from '../protocol/ids.ts'
 import { addressClass } from './address-class.ts'
 import { type Channel, createChannel } from './channel.ts'
 import { createHandshake, type Handshake } from './handshake.ts'
-import type { Newcomer } from './introducer.ts'
 import type { Node } from './node.ts'
+import type { Peer } from './peer.ts'
 import { type Bucket, createBucket } from './rate.ts'
 
-/** Who is at the other end, once that is known. */
-export type Peer =
-  | {
-      readonly role: 'server'
-      readonly id: ServerId
-      readonly key: PublicKey
-      readonly caps: readonly string[]
-      readonly proven: boolean
-      /** False for a stock server that dialled us: we listen to it but send over a socket of our own (see `docs/security.md`). */
-      readonly sendable: boolean
-      /** Our clock minus theirs when they said hello, in milliseconds. */
-      readonly offset: number
-      /** To be pinned when the handshake is over. */
-      readonly newcomer: Newcomer | undefined
-      /** What a known member says of its address, to be noted when the handshake is over. */
-      readonly moved: { readonly tls: boolean } | undefined
-    }
-  | {
-      readonly role: 'user'
-      readonly id: UserId
-      readonly key: PublicKey
-      readonly encPubkey: PublicKeyText | undefined
-      readonly meta: UserMeta
-      readonly caps: readonly string[]
-      readonly proven: boolean
-      readonly offset: number
-    }
+export type { Peer, ServerPeer, UserPeer } from './peer.ts'
 
 export interface Connection {
   readonly id: number
@@ -48,8 +20,10 @@ export interface Connection {
   readonly refusals: Bucket
   /** Set by the handshake when it is over. */
   peer: Peer | undefined
-  /** When the last verified frame of the peer itself came, in monotonic milliseconds; of users it is not kept. */
+  /** When the last frame came, and since when this socket is part of a link, in monotonic milliseconds. */
   heardAt: number
+  linkedAt: number
+  readonly paused: boolean
   close(code: number, reason: string): void
   /** Cuts an end that does not read: it hears why if it reads on within the 2 s that a goodbye has. */
   cutSlow(why: string): void
@@ -77,6 +51,11 @@ interface Closed {
   readonly why: string
 }
 
+/** Pings answered on one socket. */
+const PONGS = { burst: 10, perSecond: 1 }
+const isWrong = (error: unknown): error is ProtocolError =>
+  error instanceof ProtocolError && (error.code === 'BAD_KEY' || error.code === 'INVALID_SIG')
+
 /** Sockets in their hello may wait for this many frames to be handled. */
 const HELLO_MAILBOX = 16
 
@@ -98,6 +77,7 @@ export const createConnections = (node: Node): Connections => {
     const address: Address = `connection:${id}`
     const remote = socket.remote.host
     let open = true
+    let paused = false
     let reason = ''
     let slow = false
     const channel = createChannel(
@@ -116,6 +96,10 @@ export const createConnections = (node: Node): Connections => {
       refusals: createBucket(node.ports.clock, node.config.limits.refusals),
       peer: undefined,
       heardAt: node.ports.clock.monotonic(),
+      linkedAt: 0,
+      get paused() {
+        return paused
+      },
       get open() {
         return open
       },
@@ -135,15 +119,19 @@ export const createConnections = (node: Node): Connections => {
         channel.terminate()
       },
       pause: () => {
+        paused = true
         socket.pause()
       },
       resume: () => {
+        paused = false
+        connection.heardAt = node.ports.clock.monotonic()
         socket.resume()
       },
     }
     all.set(id, connection)
     hellos.set(id, remote)
     perAddress.set(remote, (perAddress.get(remote) ?? 0) + 1)
+    const pongs = createBucket(node.ports.clock, PONGS)
     const handshake: Handshake = createHandshake(node, connection, expected)
     const helloTimer = node.ports.clock.after(node.config.timing.helloMs, () => {
       if (connection.peer === undefined && open) connection.close(1002, 'no hello in time')
@@ -153,8 +141,13 @@ export const createConnections = (node: Node): Connections => {
       let type: string | undefined
       const refuse = (error: unknown): void => {
         node.refusals.refuse(connection, error, type ?? claimedType(text))
+        if (connection.peer !== undefined) return
+        if (expected !== undefined) {
+          // whatever else a stock server says first is its own business; this is another server, or one that cannot prove itself
+          if (!isWrong(error)) return
+          node.links.wronged(expected, error.message, false)
+        }
         // a stranger has one try at a hello (attack 23)
-        if (connection.peer !== undefined || direction !== 'accepted') return
         // after the answer, which waits for its commit
         node.runtime.release(() => {
           connection.close(1002, 'the hello was refused')
@@ -169,6 +162,14 @@ export const createConnections = (node: Node): Connections => {
             if (connection.peer !== undefined) hellos.delete(id)
           }, refuse)
         }
+        if (frame.type === 'PING') {
+          // before everything that waits, or a busy link would look like a dead one; for the same reason within a budget
+          if (node.stopped || !pongs.take()) return
+          channel.send('control', node.unsigned('PONG', connection.peer.id, { n: frame.payload.n }))
+          if (frame.payload.compare === true && connection.peer.role === 'server') node.sync.nudged(connection.peer.id)
+          return
+        }
+        if (frame.type === 'PONG') return
         const queued =
           connection.peer.role === 'server' ? node.links.receive(connection, frame, text) : node.sessions.receive(connection, frame)
         if (queued) return
@@ -208,6 +209,7 @@ export const createConnections = (node: Node): Connections => {
 
     const handler: SocketHandler = {
       message(text) {
+        connection.heardAt = node.ports.clock.monotonic()
         if (node.supervisor.tell(address, text)) return
         if (open) connection.close(1013, 'too many frames at once')
       },
@@ -294,6 +296,3 @@ export const peerOf = (connection: Connection): Peer => {
   if (connection.peer === undefined) throw new Error('the handshake of this connection is not over')
   return connection.peer
 }
-
-export type UserPeer = Extract<Peer, { readonly role: 'user' }>
-export type ServerPeer = Extract<Peer, { readonly role: 'server' }>

@@ -1,5 +1,7 @@
 /** What users ask their server: who is online, and by which key somebody signs (SOCP §13, §14). */
+import type { Claim } from '../domain/claims.ts'
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
+import { surenessOf } from '../domain/standing.ts'
 import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
@@ -9,6 +11,7 @@ import { createRecent } from '../crypto/recent.ts'
 import type { Connection, UserPeer } from './connection.ts'
 import type { Node } from './node.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
+import { knowsPresence } from './standings.ts'
 
 export interface DirectoryService {
   /** Answers in the form of the name that the request came under, in parts; says how many. */
@@ -40,15 +43,25 @@ export const createDirectoryService = (node: Node): DirectoryService => {
   const listed = (entry: DirectoryUser): ListedUser | undefined => {
     const claim = claimOf(node.state.directory, entry, node.links.isLinked)
     if (claim === undefined) return undefined
-    const here = claim.server === node.self.id
-    const reachable = here ? entry.local === 'attached' : node.links.isLinked(claim.server)
     return {
       user_id: entry.id,
       display_name: displayName(claim.meta, entry.id),
       server_id: claim.server,
-      presence: reachable ? 'online' : 'away',
+      presence: presenceOf(entry, claim),
     }
   }
+
+  const presenceOf = (entry: DirectoryUser, { server }: Claim): ListedUser['presence'] => {
+    if (server !== node.self.id) {
+      const sure = surenessOf(node.state.directory.standings, server, entry.id)
+      if (sure === 'lapsed' || (sure === 'online' && !node.links.isLinked(server))) return 'suspect'
+      return sure
+    }
+    if (entry.local === 'attached') return 'online'
+    return node.runtime.machine(`session:${entry.id}`)?.context['why'] === 'restart' ? 'recovered' : 'away'
+  }
+  /** As programs know it that do not ask how sure we are. */
+  const plain = (user: ListedUser): ListedUser => ({ ...user, presence: user.presence === 'online' ? 'online' : 'away' })
 
   /** By name in code-unit order, then by id, so that every server lists alike. */
   const everybody = (): readonly ListedUser[] =>
@@ -59,7 +72,7 @@ export const createDirectoryService = (node: Node): DirectoryService => {
 
   return {
     list(connection, peer, frame) {
-      const users = everybody()
+      const users = knowsPresence(peer) ? everybody() : everybody().map(plain)
       const parts = Math.max(1, Math.ceil(users.length / limits.maxListed))
       for (let from = 0; from === 0 || from < users.length; from += limits.maxListed) {
         const more = from + limits.maxListed < users.length

@@ -49,6 +49,10 @@ export const withoutPerson = (state: FoldedState, user: string): FoldedState => 
       departed: node.departed.filter(([id]) => id !== user),
       origins: node.origins.map(([server, order]) => [server, { ...order, recent: order.recent.filter(([id]) => id !== user) }]),
       conflicts: node.conflicts.filter(pair => !pair.startsWith(`${user} `)),
+      standings: node.standings.map(([server, { doubt, confirmed }]) => [
+        server,
+        { doubt, confirmed: confirmed.filter(id => id !== user) },
+      ]),
       aside: node.aside.filter(([stream]) => !belongs(stream)),
     },
     machines: Object.fromEntries(Object.entries(machines).filter(([address]) => !belongs(address))),

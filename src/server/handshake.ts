@@ -1,10 +1,12 @@
 /** From a stranger's first frame to a known peer: hello, admission, and the proof of possession both ways. */
+import type { AttachmentProof } from '../domain/facts.ts'
 import type { PublicKey } from '../ports/crypto.ts'
+import { attachmentText } from '../protocol/attachment.ts'
 import { toBase64Url } from '../protocol/encoding.ts'
 import type { AnyFrame, Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import type { ServerId } from '../protocol/ids.ts'
-import { greetServer, greetUser, noteTls, pinNewcomer } from './admission.ts'
+import type { Base64Url, ServerId } from '../protocol/ids.ts'
+import { greetServer, greetUser, pinNewcomer } from './admission.ts'
 import type { Connection, Peer } from './connection.ts'
 import type { Node } from './node.ts'
 import { frameText, signedEvent } from './signed-event.ts'
@@ -26,6 +28,7 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
   let theirNonce: string | undefined
   let theyProved = false
   let weProved = false
+  let attachment: AttachmentProof | undefined
   let stockTimer = (): void => {}
 
   const done = async (peer: Peer): Promise<void> => {
@@ -35,8 +38,7 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
     if (node.runtime.isSetAside(`${peer.role === 'server' ? 'link' : 'session'}:${peer.id}`))
       throw new ProtocolError('TIMEOUT', 'set_aside')
     if (peer.role === 'server') {
-      if (peer.newcomer !== undefined) pinNewcomer(node, peer.newcomer)
-      if (peer.proven && peer.moved !== undefined) noteTls(node, peer.id, peer.moved.tls)
+      if (peer.newcomer !== undefined) pinNewcomer(node, peer.newcomer, peer.proven)
       node.links.opened(connection, peer)
     } else await node.sessions.attach(connection, peer)
   }
@@ -64,7 +66,8 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
   const settle = async (): Promise<void> => {
     if (claimed === undefined) return
     if (!claimed.caps.includes('proof')) return done(claimed)
-    if (theyProved && weProved) return done({ ...claimed, proven: true })
+    if (theyProved && weProved)
+      return done(claimed.role === 'user' ? { ...claimed, proven: true, attachment } : { ...claimed, proven: true })
   }
 
   const hello = async (frame: AnyFrame): Promise<void> => {
@@ -87,6 +90,10 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
       throw new ProtocolError('INVALID_SIG', 'relayed_proof')
     await verifyBy(node, frame, of.key)
     theyProved = true
+    const { at } = frame.payload
+    // others can check it only if it says nothing else
+    if (of.role === 'user' && at !== undefined && attachmentText({ user: of.id, server: node.self.id, nonce, at }) === frame.payloadText)
+      attachment = { at, nonce, sig: frame.sig as Base64Url }
     await settle()
   }
 
@@ -156,5 +163,5 @@ const stockPeer = (id: ServerId, key: PublicKey): Peer => ({
   sendable: true,
   offset: 0,
   newcomer: undefined,
-  moved: undefined,
+  address: undefined,
 })

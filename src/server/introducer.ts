@@ -2,6 +2,7 @@
 import { verifyPayload } from '../crypto/transport-signature.ts'
 import { decideMembership, isBanned, type Vouched } from '../domain/membership.ts'
 import type { Voucher } from '../domain/facts.ts'
+import { DIGEST_CAP } from '../domain/standing.ts'
 import { type ServerAddress, tlsOf } from '../protocol/address.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -16,7 +17,7 @@ import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { verifyBy } from './verify.ts'
 
 /** What this program can, as it says in hellos. */
-export const SERVER_CAPS = ['proof', 'vouch'] as const
+export const SERVER_CAPS = ['proof', 'vouch', 'ping', 'members', DIGEST_CAP] as const
 
 export interface Introducer {
   /** Our SERVER_ANNOUNCE for one recipient; the same signed payload until our vouchers change. */

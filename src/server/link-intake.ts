@@ -59,20 +59,27 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   if (frame.sig === undefined && ruleOf(frame.type).signature !== 'required') return
   await verifyBy(node, frame, origin.key)
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
-  if (origin.id === peer.id) connection.heardAt = node.ports.clock.monotonic()
+  if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
+  const attachedAt = frame.type === 'USER_ADVERTISE' ? await node.gossip.attachedAt(frame, origin.id) : undefined
   node.ports.reach('frame verified')
   if (!node.seen.enter(memory, frame)) return
-  decide(node, connection, frame, origin.id, text)
+  if (frame.type === 'USER_ADVERTISE' || frame.type === 'USER_REMOVE') node.gossip.apply(connection, frame, origin.id, text, attachedAt)
+  else decide(node, connection, frame, origin.id, text)
 }
 
 const decide = (node: Node, connection: Connection, frame: AnyFrame, origin: ServerId, text: string): void => {
   switch (frame.type) {
-    case 'USER_ADVERTISE':
-    case 'USER_REMOVE':
-      node.gossip.apply(connection, frame, origin, text)
-      return
     case 'SERVER_VOUCH':
       node.introducer.vouch(frame, origin)
+      return
+    case 'SERVER_MEMBERS':
+      if (origin === peerOf(connection).id) node.hearsay.heard(frame, origin)
+      return
+    case 'PRESENCE_ASK':
+      if (origin === peerOf(connection).id) node.sync.asked(frame, origin)
+      return
+    case 'PRESENCE_TELL':
+      if (origin === peerOf(connection).id) node.sync.told(frame, origin)
       return
     case 'SERVER_DELIVER':
       node.router.fromServer(connection, frame, origin, text)

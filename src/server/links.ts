@@ -1,16 +1,18 @@
 /** Peer links: one actor and one machine for each member, whatever number of sockets carries it. */
 import type { LinkEffects } from '../machines/link.ts'
-import { tlsOf, urlOf } from '../protocol/address.ts'
+import { type ServerAddress, tlsOf, urlOf } from '../protocol/address.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
 import { isBanned } from '../domain/membership.ts'
 import { mayDial } from './address-class.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
+import { noteGreeting, noteMove, noteWrong } from './link-conduct.ts'
+import { chosenSocket } from './link-sockets.ts'
 import { type LinkPulse, takeFromPeer } from './link-intake.ts'
 import type { Node } from './node.ts'
-import { createBucket } from './rate.ts'
-import { frameText, signedEvent } from './signed-event.ts'
+import { startPulse } from './pulse.ts'
+import { type Bucket, createBucket } from './rate.ts'
 
 export interface Links {
   /** Takes a member in: its actor starts, and it is dialled unless it is linked. */
@@ -21,16 +23,27 @@ export interface Links {
   receive(connection: Connection, frame: AnyFrame, text?: string): boolean
   closed(connection: Connection, why: string): void
   isLinked(server: ServerId): boolean
+  /** Servers that are linked now. */
+  readonly count: number
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
   /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
   heardAt(server: ServerId): number | undefined
   /** Sends over the link; false when there is none. */
   send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
-  broadcast(lane: Lane, text: string | Promise<string>, except?: ReadonlySet<ServerId>, failed?: (error: unknown) => void): void
+  broadcast(
+    lane: Lane,
+    text: string | Promise<string> | (() => Promise<string>),
+    except?: ReadonlySet<ServerId>,
+    failed?: (error: unknown) => void,
+  ): void
   /** Holds a link's file lane back until what is in its traffic lane now has left. */
   barrier(server: ServerId): void
-  /** Lets a member go that never linked. */
+  /** Another address at which a member may be: tried in turns with its own while that one fails. */
+  hint(server: ServerId, at: ServerAddress): void
+  /** The peer answered what no honest one answers; `proven` says that it was the peer, and not somebody at its address. */
+  wronged(server: ServerId, why: string, proven: boolean): void
+  /** Lets a member go. */
   forget(server: ServerId): void
   /** Starts heartbeats and the watch over silence. */
   start(): void
@@ -44,9 +57,13 @@ export interface Links {
 interface Link extends LinkPulse {
   readonly server: ServerId
   /** Oldest first; the first one that may be sent on carries everything that leaves. */
-  sockets: Connection[]
+  sockets: readonly Connection[]
   /** Monotonic milliseconds. */
   lostAt: number
+  /** Where an introducer says that the member is. */
+  hint: ServerAddress | undefined
+  /** Hellos that end a long wait: anybody can send a stock server's again. */
+  readonly greetings: Bucket
 }
 
 type Received =
@@ -54,10 +71,11 @@ type Received =
   /** After every frame that came before it. */
   | { readonly connection: Connection; readonly closed: string }
 
-/** How often silence is looked for. */
-const WATCH_MS = 1_000
 /** Jitter added to a redial, as a part of its wait. */
 const JITTER = 0.25
+/** A redial comes no later than this, whatever the clock has done meanwhile. */
+const MAX_REDIAL_MS = 120_000
+const GREETINGS = { burst: 1, perSecond: 0.2 }
 
 export const createLinks = (node: Node): Links => {
   const links = new Map<ServerId, Link>()
@@ -65,20 +83,22 @@ export const createLinks = (node: Node): Links => {
   const tryTls = new Set<ServerId>()
   const address = (server: ServerId): Address => `link:${server}`
   const stateOf = (server: ServerId): string | undefined => node.runtime.machine(address(server))?.state
-  const sendable = (link: Link): Connection | undefined =>
+  const sendable = (link: Pick<Link, 'sockets'>): Connection | undefined =>
     link.sockets.find(({ peer, open }) => open && peer?.role === 'server' && peer.sendable)
 
   const dial = (server: ServerId): void => {
     const member = node.state.membership.servers.get(server)
     if (node.runtime.isSetAside(address(server)) || isBanned(node.state.membership, server, member?.pubkey)) return
     if (member === undefined || node.stopping || stateOf(server) === 'linked' || stateOf(server) === 'dialling') return
-    if (!mayDial(node.self, member.host, member.port)) {
+    const failures = Number(node.runtime.machine(address(server))?.context['failures'] ?? 0)
+    const { host, port, tls } = (failures % 2 === 1 ? links.get(server)?.hint : undefined) ?? member
+    if (!mayDial(node.self, host, port)) {
       node.count('refused', 'address_class')
-      node.log('warn', 'not dialled: its address is of another class than our own', { server, host: member.host, port: member.port })
+      node.log('warn', 'not dialled: its address is of another class than our own', { server, host, port })
       return
     }
     // it may speak TLS by now without our knowing; it proves itself either way, and what we know to speak TLS is never dialled without
-    const url = urlOf({ ...member, ...tlsOf(member.tls === true || tryTls.has(server)) })
+    const url = urlOf({ host, port, ...tlsOf(tls === true || member.tls === true || tryTls.has(server)) })
     node.runtime.record(address(server), { type: 'link.dialled', server, url })
     node.runtime.release(() => {
       node.connections.dial(server, url, why => {
@@ -88,42 +108,22 @@ export const createLinks = (node: Node): Links => {
     })
   }
 
-  /** Of two sockets between the same proven ends both keep the one that the smaller id dialled, and close the other. */
   const settleDoubles = (link: Link): void => {
     const proven = link.sockets.filter(({ peer }) => peer?.role === 'server' && peer.proven)
     if (proven.length < 2) return
-    const dialler = (connection: Connection): string => (connection.direction === 'dialled' ? node.self.id : link.server)
-    const smallest = proven.map(dialler).sort()[0]
-    // of two that the same end dialled the older one is a leftover that its dialler has given up
-    const kept = proven.filter(connection => dialler(connection) === smallest).at(-1)
+    const kept = chosenSocket(node.self.id, link.server, proven)
     for (const connection of proven) if (connection !== kept) connection.close(1000, 'another socket carries this link')
     link.sockets = [...link.sockets.filter(connection => connection === kept), ...link.sockets.filter(connection => connection !== kept)]
   }
 
-  const beat = (): void => {
-    const event = signedEvent(node.signer, {}, 'heartbeat')
-    for (const link of links.values()) {
-      const connection = sendable(link)
-      if (connection === undefined) continue
-      connection.channel.send('control', frameText(event, { type: 'HEARTBEAT', from: node.self.id, to: link.server, ts: node.nextTs() }))
-    }
+  const carrierOf = (server: ServerId): Connection | undefined => {
+    const link = links.get(server)
+    return link === undefined ? undefined : sendable(link)
   }
-
-  const watch = (): void => {
-    const now = node.ports.clock.monotonic()
-    for (const link of links.values()) {
-      const { server } = link
-      // of the socket that carries the link: those that the peer dials in vain beside a dead one say nothing about it
-      const heardAt = sendable(link)?.heardAt ?? now
-      if (stateOf(server) !== 'linked' || now - heardAt <= node.config.timing.silenceMs) continue
-      node.runtime.record(address(server), { type: 'link.silent', server })
-      unlinked(server, 'silent')
-    }
-  }
-
   const unlinked = (server: ServerId, why: string): void => {
     const link = links.get(server)
     // a moment earlier: what was told while the link broke may not have arrived
+    node.sync.stop(server)
     if (link !== undefined) link.lostAt = node.ports.clock.monotonic() - node.config.timing.silenceMs
     node.runtime.release(() => {
       node.log('info', 'unlinked', { server, why })
@@ -148,6 +148,9 @@ export const createLinks = (node: Node): Links => {
       server,
       sockets: [],
       lostAt: -Infinity,
+      lastSeen: 0,
+      hint: undefined,
+      greetings: createBucket(node.ports.clock, GREETINGS),
       bucket: createBucket(node.ports.clock, node.config.limits.serverFrames),
     }
     links.set(server, link)
@@ -192,12 +195,15 @@ export const createLinks = (node: Node): Links => {
     opened(connection, peer) {
       connection.peer = peer
       const link = links.get(peer.id) ?? begin(peer.id)
-      link.sockets.push(connection)
+      link.sockets = [...link.sockets, connection]
+      connection.linkedAt = node.ports.clock.monotonic()
+      noteGreeting(node, peer.id, connection, link.greetings)
       if (!peer.sendable) {
         dial(peer.id)
         return
       }
-      connection.heardAt = node.ports.clock.monotonic()
+      if (peer.proven) noteMove(node, peer)
+      link.lastSeen = node.ports.clock.monotonic()
       const before = stateOf(peer.id)
       const { direction } = connection
       node.runtime.record(address(peer.id), { type: 'link.linked', server: peer.id, direction, proven: peer.proven, caps: peer.caps })
@@ -209,6 +215,7 @@ export const createLinks = (node: Node): Links => {
       })
       node.runtime.release(() => {
         node.introducer.linked(peer)
+        node.hearsay.linked(peer)
       })
     },
     receive: (connection, frame, text = '') =>
@@ -218,45 +225,60 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
-    heardAt: server => {
-      const link = links.get(server)
-      return link === undefined || stateOf(server) !== 'linked' ? undefined : sendable(link)?.heardAt
+    get count() {
+      return links.values().reduce((count, link) => count + Number(sendable(link) !== undefined), 0)
     },
-    isLinked: server => {
-      const link = links.get(server)
-      return link !== undefined && sendable(link) !== undefined
-    },
+    heardAt: server => (stateOf(server) === 'linked' ? links.get(server)?.lastSeen : undefined),
+    isLinked: server => carrierOf(server) !== undefined,
     send(server, lane, text, failed) {
-      const link = links.get(server)
-      const connection = link === undefined ? undefined : sendable(link)
+      const connection = carrierOf(server)
       connection?.channel.send(lane, text, failed)
       return connection !== undefined
     },
     broadcast(lane, text, except, failed) {
       let told = failed
+      let made = typeof text === 'function' ? undefined : text
       for (const server of links.keys()) {
-        if (except?.has(server) === true || !self.send(server, lane, text, told)) continue
+        if (except?.has(server) === true || carrierOf(server) === undefined) continue
+        made ??= (text as () => Promise<string>)()
+        self.send(server, lane, made, told)
         // one event, one word about its failure
         if (failed !== undefined) told = () => {}
       }
     },
     barrier(server) {
+      carrierOf(server)?.channel.barrier('file', 'traffic')
+    },
+    hint(server, at) {
       const link = links.get(server)
-      if (link !== undefined) sendable(link)?.channel.barrier('file', 'traffic')
+      if (link !== undefined && mayDial(node.self, at.host, at.port)) link.hint = at
+    },
+    wronged(server, why, proven) {
+      if (noteWrong(node, server, why, proven)) unlinked(server, 'refused')
     },
     forget(server) {
+      closeSockets(server)
       links.delete(server)
       tryTls.delete(server)
       node.timers.cancel(address(server))
+      node.standings.forget(server)
+      node.sync.forget(server)
       node.supervisor.stop(address(server), 'forgotten')
     },
     start() {
-      node.timers.every(node.config.timing.heartbeatMs, beat)
-      node.timers.every(WATCH_MS, watch)
+      startPulse(node, {
+        links: () => links.values(),
+        carrier: sendable,
+        isLinked: server => stateOf(server) === 'linked',
+        silent: server => {
+          node.runtime.record(address(server), { type: 'link.silent', server })
+          unlinked(server, 'silent')
+        },
+      })
     },
     effects: {
       armRedial({ server, at }) {
-        const wait = Math.min(Math.max(0, at - node.ports.clock.now()), 120_000)
+        const wait = Math.min(Math.max(0, at - node.ports.clock.now()), stateOf(server) === 'refused' ? Infinity : MAX_REDIAL_MS)
         node.timers.arm(address(server), wait * (1 + JITTER * node.ports.random.fraction()), () => {
           dial(server)
         })

@@ -16,13 +16,16 @@ import type { Load } from './load.ts'
 import type { Log, NodeEvent } from './events.ts'
 import type { Seen } from './freshness.ts'
 import type { Gossip } from './gossip.ts'
+import type { Hearsay } from './hearsay.ts'
 import type { Introducer } from './introducer.ts'
 import type { Keys } from './keys.ts'
 import type { Links } from './links.ts'
 import type { OtherKeys } from './other-keys.ts'
+import type { PresenceSync } from './presence-sync.ts'
 import type { Refusals } from './refusals.ts'
 import type { Router } from './router.ts'
 import type { Sessions } from './sessions.ts'
+import type { Standings } from './standings.ts'
 import type { Timers } from './timers.ts'
 import type { Transfers } from './transfers.ts'
 
@@ -59,10 +62,13 @@ export interface Node {
   readonly links: Links
   readonly sessions: Sessions
   readonly gossip: Gossip
+  readonly standings: Standings
+  readonly sync: PresenceSync
   readonly router: Router
   readonly transfers: Transfers
   readonly directoryService: DirectoryService
   readonly introducer: Introducer
+  readonly hearsay: Hearsay
   readonly bootstrap: Bootstrap
   /** No new work is begun. */
   readonly stopping: boolean

@@ -174,6 +174,8 @@ export const createOperator = ({ fold, runtime }: Premises, carrying?: Carrying)
         if (at === undefined) throw new UpkeepRefused(`An address is HOST:PORT, not ${String(address)}.`)
         const { facts, conflict } = decideMembership({ server, pubkey, ...at, vouchedBy: 'operator' }, membership, {
           servers: carrying?.members ?? MEMBERS,
+          // an operator may know why one key has two ids
+          idsPerKey: Infinity,
         })
         if (conflict !== undefined) throw new UpkeepRefused(`${server} cannot be pinned: ${conflicts[conflict]}.`)
         await record(`server:${server}`, ...facts)

@@ -173,6 +173,7 @@ export const createRedaction = (): Redaction => {
     }),
     lastSeq: state.lastSeq,
     departed: state.departed.map(([id, seq]) => [user(id), seq]),
+    standings: state.standings.map(([id, { doubt, confirmed }]) => [server(id), { doubt, confirmed: confirmed.map(user) }]),
     servers: state.servers.map(({ id, ...member }) => ({ id: server(id), ...inside(member) })),
     bans: state.bans.map(([id, ban]) => [server(id), inside(ban)]),
     vouchers: state.vouchers.map(([id, voucher]) => [server(id), inside(voucher)]),

@@ -17,7 +17,7 @@ export interface Refusals {
    */
   refuse(connection: Connection, error: unknown, type?: string, relayed?: Bucket): void
   /** Tells an authenticated sender which frame could not be done: `detail` and `msg_ref` name it. */
-  tell(connection: Connection, to: string, code: ErrorCode, detail: string, reference: string): void
+  tell(connection: Connection, to: string, code: ErrorCode, detail: string, reference?: string): void
 }
 
 /** Never answered with an ERROR, or two servers answer each other for ever. */
@@ -46,7 +46,9 @@ export const createRefusals = (node: Node): Refusals => {
       node.log('debug', 'refused a frame', { connection: connection.id, type, code: error.code, reason: error.reason })
       if (type !== undefined && UNANSWERED.has(type)) return
       if (!(relayed ?? connection.refusals).take()) {
-        if (relayed === undefined) connection.close(1008, 'too many refused frames')
+        if (relayed !== undefined) return
+        connection.close(1008, 'too many refused frames')
+        if (connection.peer?.role === 'server') node.links.wronged(connection.peer.id, 'too many refused frames', connection.peer.proven)
         return
       }
       const text = answer(connection, error.code)
@@ -55,7 +57,7 @@ export const createRefusals = (node: Node): Refusals => {
     },
     tell(connection, to, code, detail, reference) {
       node.count('refused', code)
-      const payload = { code, detail, msg_ref: reference }
+      const payload = { code, detail, ...(reference === undefined ? {} : { msg_ref: reference }) }
       // a machine that is too busy to sign still says what it could not do: ours read an ERROR without a signature, others the constant
       const cheap = (): void => {
         const ours = connection.peer?.caps.includes('ack') === true

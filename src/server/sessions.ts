@@ -24,10 +24,12 @@ export interface Sessions {
   closed(connection: Connection, why: string): void
   /** The user's live connection here. */
   connectionOf(user: UserId): Connection | undefined
-  /** Sends a text to every attached user but the one that it is about. */
-  broadcast(text: string | Promise<string>, about: UserId): void
-  /** The user is attached elsewhere now; a session that only waited for their return ends. */
-  movedAway(user: UserId): void
+  /** Sends a text to every attached user but the one that it is about; only to those whom `to` says, where it is given. */
+  broadcast(text: string | Promise<string> | (() => Promise<string>), about: UserId | undefined, to?: (peer: UserPeer) => boolean): void
+  /** The user is attached elsewhere now: the session here ends, and its socket, if it still has one, hears why. */
+  movedAway(user: UserId, why: string): void
+  /** Tells an attached user something about their own id. */
+  warn(user: UserId, detail: string): void
   /** Ends one session and cuts its socket. */
   dismiss(user: UserId, why: string): void
   /** Ends every session; their removals are gossiped. */
@@ -169,7 +171,7 @@ export const createSessions = (node: Node): Sessions => {
     })
   }
 
-  return {
+  const self: Sessions = {
     get count() {
       return sessions.size
     },
@@ -204,6 +206,8 @@ export const createSessions = (node: Node): Sessions => {
         caps: peer.caps,
         proven: peer.proven,
         seq: nextSeq(directory),
+        since: node.ports.clock.now(),
+        ...(peer.attachment === undefined ? {} : { proof: peer.attachment }),
       })
       acknowledge(connection, peer.id)
       if (!peer.caps.includes('proof')) node.directoryService.introduce(connection, peer)
@@ -215,12 +219,24 @@ export const createSessions = (node: Node): Sessions => {
       if (session !== undefined && !node.supervisor.tell(address(session.user), { connection, closed: why })) lost(session, connection, why)
     },
     connectionOf: user => sessions.get(user)?.connection,
-    broadcast(text, about) {
-      for (const { user, connection } of sessions.values()) if (user !== about) connection?.channel.send('traffic', text)
+    broadcast(text, about, to) {
+      let made = typeof text === 'function' ? undefined : text
+      for (const { user, connection } of sessions.values()) {
+        if (user === about || connection === undefined || to?.(peerOf(connection) as UserPeer) === false) continue
+        // signed only where there is somebody to hear it
+        made ??= (text as () => Promise<string>)()
+        connection.channel.send('traffic', made)
+      }
     },
-    movedAway(user) {
-      if (node.state.directory.users.get(user)?.local !== 'detached') return
+    movedAway(user, why) {
+      const connection = sessions.get(user)?.connection
+      if (connection !== undefined) self.warn(user, why)
       end(user, 'moved')
+      node.runtime.release(() => connection?.close(1000, why))
+    },
+    warn(user, detail) {
+      const connection = sessions.get(user)?.connection
+      if (connection !== undefined) node.refusals.tell(connection, user, 'NAME_IN_USE', detail)
     },
     dismiss(user, why) {
       const connection = sessions.get(user)?.connection
@@ -244,6 +260,7 @@ export const createSessions = (node: Node): Sessions => {
       },
     },
   }
+  return self
 }
 
 export type UserContent = Frame<'MSG_DIRECT'> | Frame<'MSG_PUBLIC_CHANNEL'> | Frame<'FILE_START'> | Frame<'FILE_CHUNK'> | Frame<'FILE_END'>

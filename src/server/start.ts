@@ -28,14 +28,16 @@ import type { Log, NodeEvent } from './events.ts'
 import { createSeen } from './freshness.ts'
 import { createGossip } from './gossip.ts'
 import { createHealth, type Phase } from './health.ts'
+import { createHearsay } from './hearsay.ts'
 import { createIntroducer } from './introducer.ts'
 import { createKeys } from './keys.ts'
 import { createLinks } from './links.ts'
 import { introducerKeys, pinListed } from './listed-servers.ts'
 import { createLoad, shares } from './load.ts'
+import { pruneMembers } from './members.ts'
 import { createOtherKeys } from './other-keys.ts'
-import { pruneNewcomers } from './newcomers.ts'
 import { within } from './patience.ts'
+import { createPresenceSync } from './presence-sync.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { type Reloaded, reloadNode } from './reload.ts'
 import { createRefusals } from './refusals.ts'
@@ -43,6 +45,7 @@ import { createNodeFold, type NodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
 import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
+import { createStandings } from './standings.ts'
 import { createStatus } from './status.ts'
 import { createNodeSupervisor } from './supervision.ts'
 import { createTimers } from './timers.ts'
@@ -171,14 +174,17 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
   node.otherKeys = createOtherKeys(node)
   node.connections = createConnections(node)
   node.introducer = createIntroducer(node)
+  node.hearsay = createHearsay(node)
   node.links = createLinks(node)
   node.sessions = createSessions(node)
   node.gossip = createGossip(node)
+  node.standings = createStandings(node)
+  node.sync = createPresenceSync(node)
   node.router = createRouter(node)
   node.transfers = createTransfers(node)
   node.directoryService = createDirectoryService(node)
   node.bootstrap = createBootstrap(node)
-  for (const part of [node.links, node.sessions, node.gossip, node.transfers, node.bootstrap])
+  for (const part of [node.links, node.sessions, node.gossip, node.standings, node.transfers, node.bootstrap])
     for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
   const answer = options.monitor && createHealth(vitals, () => (phase === 'stopped' ? 'stopping' : phase), options.monitor.expose)
@@ -217,7 +223,9 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
   Object.assign(self, { ...address, tls: tls === true })
   self.reach = config.reach ?? addressClass(self.host)
   // from here on the log says that this incarnation lives; every machine answers it
-  node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
+  // a restored backup counts its epochs from where it was made: presence goes by the time, or peers would take it for old
+  const presenceEpoch = Math.max(Math.floor(ports.clock.now() / 1_000), state.directory.lastSeq[0] + 1)
+  node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch, presenceEpoch })
   await pinListed(node)
   await node.runtime.flushed()
   const durable = asDurable(options.log)
@@ -254,7 +262,7 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
   node.transfers.start()
   for (const server of state.membership.servers.keys()) node.links.manage(server)
   node.bootstrap.start()
-  pruneNewcomers(node)
+  pruneMembers(node)
   routine?.start()
   vitals.start()
   node.load.start()

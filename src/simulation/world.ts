@@ -100,7 +100,7 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
         name,
         address: `10.0.${index >> 8}.${(index & 255) + 1}`,
         liar: name === 'liar',
-        introducers: servers.slice(0, 1),
+        introducers: servers.slice(0, 2),
       }),
     )
   const honest = servers.filter(server => !server.liar)

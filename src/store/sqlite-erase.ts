@@ -127,7 +127,9 @@ export const createErase = <T extends { readonly type: string }>(
       const base = await baseWithout(erasure)
       await breathe()
       const search = createSearch(erasure)
-      while (search.step(queue.head(), SOME)) await breathe()
+      // what comes in from now on is looked at in the transaction; there may be some in every tick
+      const head = queue.head()
+      while (search.step(head, SOME)) await breathe()
       const { rows, seq } = await transactFacts(head => run(erasure, search, base, head))
       return { rows, seq, wiped: await outside(() => wipe(db, file)) }
     })

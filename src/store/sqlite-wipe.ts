@@ -17,6 +17,10 @@ export const rewrite = (db: Database.Database): boolean => {
   return answer?.busy === 0
 }
 
+/** Bytes of the file and of what is not yet written back into it. */
+export const sizeOf = (file: string): number =>
+  [file, `${file}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0)
+
 /** In a checkout the program is TypeScript, installed it is not. */
 const thread = (): URL => new URL(import.meta.url.endsWith('.ts') ? './sqlite-wipe-thread.ts' : './sqlite-wipe-thread.js', import.meta.url)
 
@@ -24,6 +28,10 @@ const rewriteApart = (file: string): Promise<boolean> =>
   new Promise((resolve, reject) => {
     const worker = new Worker(thread(), { workerData: { file } })
     worker.once('error', reject)
+    // after an answer it changes nothing
+    worker.once('exit', code => {
+      reject(new Error(`the thread that writes the log anew ended with ${code}, without an answer`))
+    })
     worker.once('message', (answer: Wiped) => {
       if ('code' in answer) reject(new Database.SqliteError(answer.message, answer.code))
       else resolve(answer.wiped)
@@ -36,7 +44,7 @@ const rewriteApart = (file: string): Promise<boolean> =>
  */
 export const wipe = async (db: Database.Database, file: string): Promise<boolean> => {
   try {
-    return statSync(file).size < LARGE ? rewrite(db) : await rewriteApart(file)
+    return sizeOf(file) < LARGE ? rewrite(db) : await rewriteApart(file)
   } catch (error) {
     if (isSqliteError(error) && /^SQLITE_(FULL|BUSY)/.test(error.code)) return false
     throw error

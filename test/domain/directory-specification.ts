@@ -1,13 +1,6 @@
 /** Given facts, when a presence frame comes, then facts: the directory as its tests see it. */
-import {
-  claimOf,
-  decidePresence,
-  type Directory,
-  emptyDirectory,
-  evolveDirectory,
-  homeOf,
-  restartDirectory,
-} from '../../src/domain/directory.ts'
+import { claimOf, type Directory, emptyDirectory, evolveDirectory, homeOf, restartDirectory } from '../../src/domain/directory.ts'
+import { decidePresence } from '../../src/domain/presence-decision.ts'
 import type { PresenceFact, PresenceSeq, SessionFact } from '../../src/domain/facts.ts'
 import type { Base64Url, PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
 

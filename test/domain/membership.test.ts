@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import type { LinkFact, MembershipFact } from '../../src/domain/facts.ts'
-import { decideMembership, emptyMembership, evolveMembership, type Vouched } from '../../src/domain/membership.ts'
+import { decideMembership, decideMove, emptyMembership, evolveMembership, type Member, type Vouched } from '../../src/domain/membership.ts'
 import type { PublicKeyText, ServerId } from '../../src/protocol/ids.ts'
 
 const [s1, s2, s3] = ['s1', 's2', 's3'] as [ServerId, ServerId, ServerId]
@@ -25,7 +25,7 @@ const given = (...facts: readonly (MembershipFact | LinkFact)[]) => {
   for (const fact of facts) evolveMembership(membership, fact)
   return {
     membership,
-    when: (wanted: Vouched, servers = 10) => decideMembership(wanted, membership, { servers }),
+    when: (wanted: Vouched, servers = 10, idsPerKey = 1) => decideMembership(wanted, membership, { servers, idsPerKey }),
     of: (id: ServerId) => membership.servers.get(id),
   }
 }
@@ -61,6 +61,23 @@ t.test('a full mesh takes nobody in, and those who belong to it still move', asy
   t.equal(full.when(vouched(s1, { port: 1 }), 2).facts.length, 1)
 })
 
+t.test('where a member is that was met, only it says itself, and the operator', async t => {
+  const met = given(pinned(s1), linked(s1, true))
+  t.same(met.when(vouched(s1, { port: 1, vouchedBy: s2 })), { facts: [] })
+  t.equal(met.when(vouched(s1, { port: 1 })).facts.length, 1)
+  t.same(decideMove(met.of(s1) as Member, { host: '10.0.0.1', port: 7 }), {
+    facts: [{ type: 'server.moved', server: s1, host: '10.0.0.1', port: 7 }],
+  })
+  t.same(decideMove(met.of(s1) as Member, { host: '127.0.0.1', port: 9_000 }), { facts: [] })
+})
+
+t.test('one key has one id, or as many as the operator allows', async t => {
+  const known = given(pinned(s1))
+  const twin = vouched(s2, { pubkey: vouched(s1).pubkey, vouchedBy: s3 })
+  t.same(known.when(twin), { facts: [], conflict: 'key_held' })
+  t.equal(known.when(twin, 10, 2).facts.length, 1)
+})
+
 t.test('a server that is forgotten may come back, with another key too', async t => {
   const forgotten = given(pinned(s1), { type: 'server.forgotten', server: s1 })
   t.equal(forgotten.of(s1), undefined)
@@ -92,7 +109,7 @@ t.test('no history changes a pinned key but by forgetting', async t => {
           continue
         }
         const before = membership.servers.get(step.server)?.pubkey
-        for (const fact of when(step, 2).facts) evolveMembership(membership, fact)
+        for (const fact of when(step, 2, 2).facts) evolveMembership(membership, fact)
         assert.equal(membership.servers.get(step.server)?.pubkey, before ?? step.pubkey)
       }
       assert.ok(membership.servers.size <= 2)

@@ -16,7 +16,9 @@ const facts: readonly fc.Arbitrary<Fact>[] = [
   fc.record({ type: fc.constant('link.dialled'), server, url: fc.constant('ws://127.0.0.1:1') }),
   fc.record({ type: fc.constantFrom('link.failed', 'link.closed'), server, why }),
   fc.record({ type: fc.constant('link.linked'), server, direction: fc.constantFrom('dialled', 'accepted'), proven: fc.boolean(), caps }),
-  fc.record({ type: fc.constant('link.silent'), server }),
+  fc.record({ type: fc.constantFrom('link.silent', 'link.greeted', 'link.lapsed', 'link.synced'), server }),
+  fc.record({ type: fc.constant('link.wronged'), server, why }),
+  fc.record({ type: fc.constant('link.refused'), server, until: fc.constant(1_750_003_600_000) }),
   fc.record({
     type: fc.constant('session.attached'),
     user,

@@ -1,7 +1,7 @@
 /** What a peer link does, fact by fact. */
 import t from 'tap'
 import type { Fact } from '../../src/domain/facts.ts'
-import { linkEffects, linkMachine, steadyMs } from '../../src/machines/link.ts'
+import { decideWrong, type LinkContext, linkEffects, linkMachine, steadyMs, wrong } from '../../src/machines/link.ts'
 import type { ServerId } from '../../src/protocol/ids.ts'
 import { startedAt, startMachine, type Dated } from '../helpers/start-machine.ts'
 
@@ -17,7 +17,8 @@ const accepted: Fact = { type: 'link.linked', server, direction: 'accepted', pro
 const restarted: Fact = { type: 'node.started', server, epoch: 2 }
 
 const redial = (ms: number) => ['armRedial', { server, at: startedAt + ms }] as const
-const suspect = ['markSuspect', { server }] as const
+const tell = ['tellStanding', { server }] as const
+const lapse = (ms: number) => ['armLapse', { server, at: startedAt + ms }] as const
 const disarm = ['disarmRedial', { server }] as const
 const announce = ['announceUsers', { server }] as const
 
@@ -30,13 +31,17 @@ t.test('a dial leads from nothing to dialling and disarms the redial', async t =
 
 t.test('a link that stands announces our users and remembers how it was made', async t => {
   const link = startLink().given([0, dialled])
-  t.same(link.when(40, linked), [disarm, announce])
+  t.same(link.when(40, linked), [disarm, tell, announce])
   t.equal(link.state(), 'linked')
   t.same(link.context(), {
     server,
     failures: 0,
     failingSince: null,
     redialAt: null,
+    apartSince: null,
+    lapseAt: null,
+    wrongs: 0,
+    wrongAt: null,
     since: startedAt + 40,
     direction: 'dialled',
     proven: true,
@@ -56,7 +61,7 @@ t.test('a peer that dials us is linked in whatever state we are', async t => {
   ]
   for (const given of givens) {
     const link = startLink().given(...given)
-    t.same(link.when(100, accepted), [disarm, announce])
+    t.same(link.when(100, accepted), [disarm, tell, announce])
     t.equal(link.state(), 'linked')
     t.match(link.context(), { direction: 'accepted', proven: false })
   }
@@ -64,7 +69,7 @@ t.test('a peer that dials us is linked in whatever state we are', async t => {
 
 t.test('a second link of a linked pair announces again, for the peer may have restarted, and keeps its age', async t => {
   const link = startLink().given([0, dialled], [10, linked])
-  t.same(link.when(500, { ...linked, direction: 'accepted' }), [disarm, announce])
+  t.same(link.when(500, { ...linked, direction: 'accepted' }), [disarm, tell, announce])
   t.equal(link.context()?.['since'], startedAt + 10)
 })
 
@@ -90,19 +95,19 @@ t.test('after ten minutes of failing a peer is dialled once a minute', async t =
 
 t.test('45 s of silence cuts the sockets, makes the users suspect and rests the link', async t => {
   const link = startLink().given([0, dialled], [0, linked])
-  t.same(link.when(60_000, silent), [['closeSockets', { server }], suspect, redial(60_250)])
+  t.same(link.when(60_000, silent), [['closeSockets', { server }], tell, lapse(90_000), redial(60_250)])
   t.equal(link.state(), 'resting')
   t.match(link.context(), { since: null, direction: null, proven: false, caps: [], failures: 1, redialAt: startedAt + 60_250 })
 })
 
 t.test('a link that closes after a steady life is redialled at once, whatever failed before', async t => {
   const link = startLink().given([0, dialled], [0, failed], [250, dialled], [250, failed], [1_000, linked])
-  t.same(link.when(1_000 + steadyMs, closed), [suspect, redial(1_250 + steadyMs)])
+  t.same(link.when(1_000 + steadyMs, closed), [tell, lapse(31_000 + steadyMs), redial(1_250 + steadyMs)])
 })
 
 t.test('a peer that accepts and hangs up is backed off from like one that refuses', async t => {
   const link = startLink().given([0, linked], [1, closed], [2, linked], [3, closed], [4, linked])
-  t.same(link.when(5, closed), [suspect, redial(1_005)])
+  t.same(link.when(5, closed), [tell, lapse(30_005), redial(1_005)])
 })
 
 t.test('a socket that closes before the handshake is over is a failure', async t => {
@@ -128,7 +133,7 @@ t.test('a restart rests the link from every state and redials within a second', 
   ]
   for (const given of givens) {
     const link = startLink().given(...given)
-    t.same(link.when(1_000_000, restarted), [suspect, redial(1_000_250)])
+    t.same(link.when(1_000_000, restarted), [tell, lapse(1_030_000), redial(1_000_250)])
     t.equal(link.state(), 'resting')
     t.match(link.context(), { failures: 0, failingSince: null, since: null })
   }
@@ -140,6 +145,68 @@ t.test('a restart makes no link', async t => {
   t.equal(link.state(), undefined)
 })
 
+t.test('a hello of a peer that was long not to be reached has it dialled at once, and its failures forgotten', async t => {
+  const link = startLink().given([0, dialled], [0, failed], [700_000, dialled], [700_000, failed])
+  t.equal(link.context()?.['redialAt'], startedAt + 760_000)
+  t.same(link.when(701_000, { type: 'link.greeted', server }), [redial(701_000)])
+  t.match(link.context(), { failures: 0, failingSince: null })
+  link.given([701_000, dialled])
+  t.same(link.when(701_000, failed), [redial(701_250)], 'and the backoff begins anew')
+})
+
+t.test('how long there has been no link is counted over restarts, and what was in doubt stays so', async t => {
+  const link = startLink().given([0, dialled], [10, linked], [20_000, closed])
+  t.match(link.context(), { apartSince: startedAt + 20_000, lapseAt: startedAt + 50_000 })
+  link.given([900_000, restarted])
+  t.match(link.context(), { apartSince: startedAt + 20_000 })
+  t.same(link.when(1_000_000, { type: 'link.lapsed', server }), [tell])
+  link.given([1_000_001, linked])
+  t.match(link.context(), { apartSince: null, lapseAt: null })
+})
+
+t.test('the doubt about a peer that compares digests ends when it has, and not with its link', async t => {
+  const comparing: Fact = { ...linked, caps: ['presence-digest'] }
+  const link = startLink().given([0, comparing], [20_000, closed], [25_000, comparing])
+  t.equal(link.context()?.['lapseAt'], startedAt + 50_000)
+  t.same(link.when(26_000, { type: 'link.synced', server }), [['disarmLapse', { server }], tell])
+  t.equal(link.context()?.['lapseAt'], null)
+})
+
+const wronged: Fact = { type: 'link.wronged', server, why: 'another key' }
+const decided = (link: ReturnType<typeof startLink>, at: number, proven: boolean) =>
+  decideWrong(link.context() as unknown as LinkContext, 'another key', proven, startedAt + at).map(({ type }) => type)
+
+t.test('a peer that answers wrongly three times is left alone for a minute at a time', async t => {
+  const link = startLink()
+  const waits = [0, 1_000, 2_000].map(at => {
+    link.given([at, dialled])
+    const [[, params] = []] = link.when(at, wronged)
+    return Number(params?.['at']) - startedAt - at
+  })
+  t.same(waits, [250, 500, 60_000])
+  t.same(link.when(3_000, { type: 'link.greeted', server }), [redial(62_000)], 'whatever hellos come')
+  link.given([62_000, dialled], [62_000, linked])
+  t.same(link.when(62_000 + steadyMs, closed), [tell, lapse(92_000 + steadyMs), redial(62_250 + steadyMs)], 'until it has behaved')
+})
+
+t.test('what was proven to be its own wrong answer, ten times, has it refused for an hour; what may be another’s never', async t => {
+  const link = startLink().given([0, linked])
+  for (let n = 0; n < 9; n += 1) {
+    t.same(decided(link, n, true), ['link.wronged'])
+    link.given([n, wronged])
+  }
+  t.same(decided(link, 9, false), ['link.wronged'])
+  t.same(decided(link, 9, true), ['link.wronged', 'link.refused'])
+  t.same(decided(link, 10 + wrong.forgiveMs, true), ['link.wronged'], 'after ten minutes of peace it counts anew')
+  const until = startedAt + 9 + wrong.refuseMs
+  const effects = link.when(9, { type: 'link.refused', server, until })
+  t.same(effects, [['closeSockets', { server }], tell, lapse(30_009), ['armRedial', { server, at: until }]])
+  link.given([10, restarted])
+  t.equal(link.state(), 'refused', 'a restart does not help')
+  link.given([wrong.refuseMs + 10, dialled])
+  t.equal(link.state(), 'dialling')
+})
+
 t.test('the list of effects is what the machine can name', async t => {
-  t.same([...linkEffects].sort(), ['announceUsers', 'armRedial', 'closeSockets', 'disarmRedial', 'markSuspect'])
+  t.same([...linkEffects].sort(), ['announceUsers', 'armLapse', 'armRedial', 'closeSockets', 'disarmLapse', 'disarmRedial', 'tellStanding'])
 })

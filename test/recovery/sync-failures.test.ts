@@ -91,7 +91,7 @@ t.test('a full file system stops the server, keeps all that was acknowledged, an
       // that is the end of it
     }
     t.same(await server.exited, { code: 1, signal: null })
-    t.match(server.stderr(), full('the server stops: Nothing more can be recorded\\.'))
+    t.match(server.stderr(), full('Nothing more can be recorded\\.'))
   }
 
   let refusal: string | undefined

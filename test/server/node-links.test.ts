@@ -28,16 +28,14 @@ t.test('a heartbeat leaves every 15 s, each with a signature of its own, and kee
   t.same(await factsOf(mesh, first, 'link.silent'), [])
 })
 
-t.test('45 s of silence rests the link, and it redials with backoff that grows to its cap', async t => {
+t.test('12 s without an answer to a ping rests the link, and it redials with backoff that grows to its cap', async t => {
   const mesh = createMesh(t)
   const [first, second] = await startPair(mesh)
-  const lastBeat = mesh.clock.now()
   second.host.deaf = true
   const took = await mesh.until(() => !linked(mesh, first, second), 60_000, 'the silence is noticed')
-  t.ok(took >= 45_000 && took <= 47_000, 'after 45 s', { took })
+  t.ok(took >= 7_000 && took <= 14_000, 'after 12 s', { took })
   const [silent, ...more] = await factsOf(mesh, first, 'link.silent')
   t.same(more, [])
-  t.ok((silent?.at ?? 0) - lastBeat > 44_000)
   t.match(first.events.at(-1), { event: 'unlinked', server_id: second.id, why: 'silent' })
   await mesh.pass(120_000)
   const dialled = (await factsOf(mesh, first, 'link.dialled')).filter(({ at }) => at >= (silent?.at ?? 0)).map(({ at }) => at)
@@ -137,7 +135,10 @@ t.test('a peer that says nothing after TCP is given up, and the link is not take
   })
   await mesh.pass(120_000)
   // without a word it counts as a stock server after 2 s; 45 s of silence end that
-  t.ok((await factsOf(mesh, node, 'link.silent')).length >= 1)
+  const [silent] = await factsOf(mesh, node, 'link.silent')
+  const [linkedThen] = await factsOf(mesh, node, 'link.linked')
+  const after = (silent?.at ?? 0) - (linkedThen?.at ?? 0)
+  t.ok(after >= 45_000 && after <= 47_000, 'a server that does not ping is found after 45 s', { after })
   t.equal(node.fatals.length, 0)
   await sameAsItsLog(t, mesh, node)
 })

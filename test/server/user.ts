@@ -36,6 +36,8 @@ export interface UserOptions {
   readonly name?: string
   /** Whether the user can answer a challenge; stock users cannot. */
   readonly proof?: boolean
+  /** Has what the user signs say when they attach, as our own client does. */
+  readonly timed?: boolean
   /** What it lists instead of the usual. */
   readonly caps?: readonly string[]
   /** Keeps the answer to the challenge back until this resolves. */
@@ -67,7 +69,10 @@ export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options
       if (frame.type !== 'CHALLENGE' || !proof) return
       void (async () => {
         await options.proveAfter
-        opened.send([await text('PROOF', frame.from, { nonce: frame.payload['nonce'], prover: id, verifier: frame.from, role: 'user' })])
+        const at = options.timed === true ? { at: Math.floor(mesh.clock.now()) } : {}
+        opened.send([
+          await text('PROOF', frame.from, { nonce: frame.payload['nonce'], prover: id, verifier: frame.from, role: 'user', ...at }),
+        ])
       })()
     },
     malformed: why => {
@@ -103,6 +108,16 @@ export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options
       socket.terminate()
     },
   }
+}
+
+/** Whom the user's server lists, and how. */
+export const listFor = async (mesh: Mesh, user: MeshUser): Promise<Readonly<Record<string, string>>> => {
+  const from = user.heard.length
+  const answers = () => user.heard.slice(from).filter(({ type }) => type === 'LIST_RESPONSE')
+  await user.send('LIST_REQUEST', '*', {})
+  await mesh.until(() => answers().at(-1)?.payload['more'] === false, 5_000, 'the list')
+  const users = answers().flatMap(({ payload }) => payload['users'] as { user_id: string; server_id: string; presence: string }[])
+  return Object.fromEntries(users.map(({ user_id, server_id, presence }) => [user_id, `${presence} at ${server_id.slice(-1)}`]))
 }
 
 /** The same, attached. */

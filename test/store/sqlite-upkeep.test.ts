@@ -1,6 +1,6 @@
 /** What the SQLite log does for years beyond the contract: damage is noticed, what is erased is in no file, a crash in between loses nothing. */
 import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -344,6 +344,28 @@ t.test('a log that version 1 wrote is brought up to date, verifies, and takes ev
   const db = new Database(file)
   t.equal(db.pragma('user_version', { simple: true }), readMigrations(migrationsFolder()).length)
   db.close()
+})
+
+t.test('a large log is written anew beside the loop: what is recorded meanwhile waits for its commit, and is there', async t => {
+  const file = logFile(t.testdir({}))
+  const log = await open(file)
+  const secret = 'Rumpelstiltskin'.repeat(100_000)
+  const { stream, at } = advertised('a')
+  for (let n = 0; n < 8; n += 1)
+    await append(log, { stream, at, fact: { type: 'user.advertised', user: 'a', name: secret } }, advertised('b'))
+  let ticks = 0
+  const beat = setInterval(() => (ticks += 1), 1)
+  const state = { over: false }
+  const erased = log.erase(erasureOf('a')).finally(() => (state.over = true))
+  while (!state.over) await append(log, advertised('c'))
+  clearInterval(beat)
+  t.match(await erased, { rows: 8, wiped: true })
+  t.ok(ticks > 2, `${ticks} ticks`)
+  for (const name of readdirSync(dirname(file))) t.notOk(readFileSync(join(dirname(file), name)).includes('Rumpelstiltskin'), name)
+  t.ok(statSync(file).size < 1 << 20, 'the place is given back')
+  await append(log, advertised('b'))
+  await log.close()
+  t.match((await verify(file)).verdict, { ok: true })
 })
 
 /** Name of each user's stream → version of its last fact. */

@@ -52,7 +52,7 @@ t.test('machines, directory, pins and effects can be looked at', async t => {
   t.match(node.view(), { seq: facts.length, server_id: server, directory: [{ user_id: ann }, { user_id: ben, claims: [{ name: 'Ben' }] }] })
   t.same(
     node.record({ type: 'link.silent', server: peer }).map(({ effect }) => effect),
-    ['closeSockets', 'markSuspect', 'armRedial'],
+    ['closeSockets', 'tellStanding', 'armLapse', 'armRedial'],
   )
   t.ok(node.effects.length > 3)
 })

@@ -11,7 +11,7 @@ t.test('45 s of silence rests a link, and it is dialled again', async t => {
   t.equal(link.state, 'resting')
   t.same(
     named.map(({ effect }) => effect),
-    ['closeSockets', 'markSuspect', 'armRedial'],
+    ['closeSockets', 'tellStanding', 'armLapse', 'armRedial'],
   )
   t.ok(Number(link.context?.['redialAt']) > link.now)
 })
