@@ -3,6 +3,7 @@ import type { AppendQueue, WaitingRow } from './append-queue.ts'
 import type { DurableLog, Erasure } from './durable-log.ts'
 import { LogUnusable } from './log.ts'
 import type { MemoryDisk } from './memory-log.ts'
+import { eraseMail } from './memory-mail.ts'
 import { ERASED, spansOf } from './spans.ts'
 import { baseText, checkpointText } from './statements.ts'
 
@@ -20,7 +21,7 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
   readonly queue: AppendQueue
   readonly fence: () => void
   readonly write: (row: WaitingRow) => void
-}): Omit<DurableLog<T>, 'epoch' | 'append' | 'read' | 'head' | 'close'> => {
+}): Omit<DurableLog<T>, 'epoch' | 'append' | 'read' | 'head' | 'mail' | 'close'> => {
   let last: Promise<unknown> = Promise.resolve()
   const alone = <R>(run: () => Promise<R>): Promise<R> => {
     const mine = last.then(run)
@@ -36,7 +37,7 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
     ).answer
   const baseSeq = (): number => disk.base?.seq ?? 0
 
-  const eraseNow = ({ belongs, mentions, fact: declare, at, base }: Erasure<T>, sig: string, head: number) => {
+  const eraseNow = ({ subject, belongs, mentions, fact: declare, at, base }: Erasure<T>, sig: string, head: number) => {
     const seqs: number[] = []
     disk.rows.forEach((row, index) => {
       if (row.data === '') return
@@ -48,6 +49,7 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
     for (const stream of [...disk.versions.keys()]) if (belongs(stream)) disk.versions.delete(stream)
     if (disk.base && base) disk.base = { ...disk.base, state: base.state, at, sig }
     disk.snapshots = []
+    eraseMail(disk.mail, subject)
     const fact = declare(spansOf(seqs))
     if (fact.type !== ERASED) throw new TypeError(`what was erased is declared by ${ERASED}, not by ${fact.type}`)
     write({ stream: 'node', at, type: fact.type, data: JSON.stringify(fact) })

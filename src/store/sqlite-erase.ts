@@ -15,7 +15,7 @@ export const createErase = <T extends { readonly type: string }>(
   writing: Writing<T>,
   projections: Projections<T> | undefined,
 ): DurableLog<T>['erase'] => {
-  const { db, file, sha256, schemas, insertion, models, transactFacts, outside, alone } = writing
+  const { db, file, sha256, schemas, insertion, mail, models, transactFacts, outside, alone } = writing
 
   const baseWithout = async ({ subject, base: given, at }: Erasure<T>): Promise<StoredBase | undefined> => {
     const base = storedBase(db)
@@ -74,6 +74,7 @@ export const createErase = <T extends { readonly type: string }>(
     for (const id of streams) emptyStream.run(id)
     db.exec('DELETE FROM permits; DELETE FROM snapshots')
     if (base) writeBase(db, base)
+    mail.erase(erasure.subject)
     if (models && projections) models.apply(projections.erase(erasure.subject))
     else dropForeignModels(db)
     const fact = erasure.fact(spansOf(seqs))
