@@ -2,6 +2,8 @@
 import type { Address, Base64Url, ServerId, UserId } from '../protocol/ids.ts'
 import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
 import type { PresenceSeq, Voucher } from './facts.ts'
+import type { Home } from './homes.ts'
+import { type MailboxesSnapshot, restoreMailboxes, snapshotOfMailboxes } from './mailboxes.ts'
 import type { Member } from './membership.ts'
 import type { Aside, NodeState } from './node-state.ts'
 
@@ -26,6 +28,9 @@ export interface NodeSnapshot {
   readonly servers: readonly Member[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
   readonly aside: readonly (readonly [Address, Aside])[]
+  /** Absent from bases of 0.1.0, as are `homes`. */
+  readonly mailboxes?: MailboxesSnapshot
+  readonly homes?: readonly (readonly [UserId, Home])[]
 }
 
 export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
@@ -44,6 +49,8 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   servers: [...state.membership.servers.values()],
   vouchers: [...state.vouchers],
   aside: [...state.aside],
+  mailboxes: snapshotOfMailboxes(state.mailboxes),
+  homes: [...state.homes],
 })
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -56,6 +63,8 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   draft.running = snapshot.running
   draft.vouchers = new Map(snapshot.vouchers)
   draft.aside = new Map(snapshot.aside)
+  draft.homes = new Map(snapshot.homes)
+  restoreMailboxes(state.mailboxes, snapshot.mailboxes ?? [])
   ;(state.membership as Writable<NodeState['membership']>).servers = new Map(snapshot.servers.map(member => [member.id, member]))
   const directory = state.directory as Writable<Directory>
   directory.self = draft.self

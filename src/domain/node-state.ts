@@ -2,6 +2,8 @@
 import type { Address, ServerId } from '../protocol/ids.ts'
 import { advanceSeq, type Directory, dropPresence, emptyDirectory, evolveDirectory, forgetOrigin, restartDirectory } from './directory.ts'
 import type { Fact, Voucher } from './facts.ts'
+import { evolveHomes, type Homes, homeBefore } from './homes.ts'
+import { dropMailbox, emptyMailboxes, evolveMailboxes, type Mailboxes } from './mailboxes.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
 
 /** Since which fact a stream is set aside, and what it failed with. */
@@ -19,6 +21,9 @@ export interface NodeState {
   readonly membership: Membership
   /** What introducers said for us, by introducer. */
   readonly vouchers: ReadonlyMap<ServerId, Voucher>
+  readonly mailboxes: Mailboxes
+  /** Of users who are away. */
+  readonly homes: Homes
   /** Streams that wait for an operator's decision. */
   readonly aside: ReadonlyMap<Address, Aside>
 }
@@ -39,6 +44,8 @@ export const emptyNodeState = (): NodeState => ({
   directory: emptyDirectory(),
   membership: emptyMembership(),
   vouchers: new Map(),
+  mailboxes: emptyMailboxes(),
+  homes: new Map(),
   aside: new Map(),
 })
 
@@ -68,6 +75,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       draft.aside.delete(fact.stream)
       if (fact.removal !== undefined) advanceSeq(state.directory, fact.removal)
       dropPresence(state.directory, fact.stream)
+      dropMailbox(state.mailboxes, fact.stream)
       return
     case 'server.forgotten':
       forgetOrigin(state.directory, fact.server)
@@ -83,14 +91,21 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'link.forgotten':
       evolveMembership(state.membership, fact)
       return
+    case 'mailbox.stored':
+    case 'mailbox.released':
+      evolveMailboxes(state.mailboxes, fact)
+      return
     case 'session.attached':
     case 'session.detached':
     case 'session.ended':
     case 'user.advertised':
     case 'user.removed':
-    case 'user.keyConflicted':
+    case 'user.keyConflicted': {
+      const before = homeBefore(state.directory, fact)
       evolveDirectory(state.directory, fact)
+      evolveHomes(state.homes, state.directory, fact, before)
       return
+    }
     case 'transfer.offered':
     case 'transfer.began':
     case 'transfer.ended':

@@ -88,6 +88,12 @@ export const frames = {
   LIST_RESPONSE: { by: [], toUsers: true, signature: 'required', doc: 'Users of the whole mesh by name, in parts of at most 200.' },
   PUBKEY_REQUEST: { by: ['user'], toUsers: false, signature: 'optional', doc: 'By which key does a user sign? (§13)' },
   PUBKEY_RESPONSE: { by: [], toUsers: true, signature: 'required', doc: "The directory's key of a user (§13)." },
+  RECEIPT: {
+    by: ['user', 'server'],
+    toUsers: true,
+    signature: 'required',
+    doc: 'What became of messages: the word of their reader, passed on unchanged, or of a server.',
+  },
   ACK: {
     by: ['stranger', 'user', 'server'],
     toUsers: true,

@@ -26,6 +26,8 @@ export const limits = {
   maxBlocksPerChunk: 24,
   /** Plaintext bytes of one OAEP block of RSA-4096 with SHA-256 (RFC 8017 §7.1.1). */
   blockBytes: 446,
+  /** Messages that one RECEIPT names. */
+  maxRefs: 64,
   /** Users in one LIST_RESPONSE. */
   maxListed: 200,
   /** Milliseconds that a socket has to say who it is. */

@@ -44,6 +44,10 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
     return
   }
   if (frame.type === 'ACK') return
+  if (frame.type === 'RECEIPT') {
+    await node.receipts.fromServer(peer, frame, text)
+    return
+  }
   const origin = await originOf(node, frame, peer)
   if (origin.id === node.self.id) return
   const memory = RELAYED_APART.has(frame.type) && origin.id !== peer.id ? `${origin.id} relayed` : origin.id
@@ -57,6 +61,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   await verifyBy(node, frame, origin.key)
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
   if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
+  if (frame.type === 'SERVER_DELIVER') await node.router.requireVoice(frame, origin.id)
   if (!node.seen.enter(memory, frame)) return
   decide(node, connection, frame, origin.id, text)
 }

@@ -19,6 +19,8 @@ export interface Links {
   receive(connection: Connection, frame: AnyFrame, text?: string): boolean
   closed(connection: Connection, why: string): void
   isLinked(server: ServerId): boolean
+  /** What the other end can; nothing when there is no link. */
+  capsOf(server: ServerId): readonly string[]
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
   /** Sends over the link; false when there is none. */
@@ -208,6 +210,10 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
+    capsOf: server => {
+      const link = links.get(server)
+      return (link === undefined ? undefined : sendable(link)?.peer?.caps) ?? []
+    },
     isLinked: server => {
       const link = links.get(server)
       return link !== undefined && sendable(link) !== undefined

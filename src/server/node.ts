@@ -6,11 +6,13 @@ import type { Fact } from '../domain/facts.ts'
 import type { NodeState } from '../domain/node-state.ts'
 import type { Ports } from '../ports/ports.ts'
 import type { FrameType } from '../protocol/frames.ts'
+import type { MailStore } from '../store/mail.ts'
 import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
 import type { AddressClass } from './address-class.ts'
 import type { Bootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import type { Connections } from './connection.ts'
+import type { Delivery } from './delivery.ts'
 import type { DirectoryService } from './directory-service.ts'
 import type { Log, NodeEvent } from './events.ts'
 import type { Seen } from './freshness.ts'
@@ -18,6 +20,7 @@ import type { Gossip } from './gossip.ts'
 import type { Introducer } from './introducer.ts'
 import type { Keys } from './keys.ts'
 import type { Links } from './links.ts'
+import type { Receipts } from './receipts.ts'
 import type { Refusals } from './refusals.ts'
 import type { Router } from './router.ts'
 import type { Sessions } from './sessions.ts'
@@ -43,6 +46,7 @@ export interface Node {
   readonly maxFrameBytes: number
   readonly state: NodeState
   readonly runtime: Runtime<Fact>
+  readonly mail: MailStore
   readonly supervisor: Supervisor<ActorGroup>
   readonly signer: SigningQueue
   readonly keys: Keys
@@ -55,6 +59,8 @@ export interface Node {
   readonly gossip: Gossip
   readonly router: Router
   readonly transfers: Transfers
+  readonly delivery: Delivery
+  readonly receipts: Receipts
   readonly directoryService: DirectoryService
   readonly introducer: Introducer
   readonly bootstrap: Bootstrap

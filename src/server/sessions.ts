@@ -53,6 +53,9 @@ type Received =
   /** After every frame that came before it. */
   | { readonly connection: Connection; readonly closed: string }
 
+/** What this server does for users who list it too. */
+const USER_CAPS = ['receipts'] as const
+
 /** Addresses whose rate is remembered; one that comes back after so many others begins anew. */
 const KEPT_ADDRESSES = 8_192
 
@@ -64,6 +67,7 @@ export const createSessions = (node: Node): Sessions => {
   const end = (user: UserId, why: string): void => {
     if (node.runtime.isSetAside(address(user))) return
     node.runtime.record(address(user), { type: 'session.ended', user, why, seq: nextSeq(node.state.directory) })
+    node.delivery.left(user)
     sessions.delete(user)
     node.seen.forget(user)
     node.supervisor.stop(address(user), why)
@@ -85,6 +89,11 @@ export const createSessions = (node: Node): Sessions => {
     }
     if (frame.type === 'ACK' || frame.type === 'ERROR') return
     if (frame.from !== peer.id) throw new ProtocolError('NAME_IN_USE', 'not_yours', 'This socket is attached under another id.')
+    if (frame.type === 'RECEIPT') {
+      // it says the same however often it comes, and whenever
+      await takeReceipt(session, connection, peer, frame)
+      return
+    }
     requireFresh(node, frame, peer.offset)
     if (node.seen.has(peer.id, frame)) {
       node.count('duplicate', frame.type)
@@ -95,6 +104,13 @@ export const createSessions = (node: Node): Sessions => {
     if (session.connection !== connection) return
     if (required && !node.seen.enter(peer.id, frame)) return
     decide(connection, peer, frame)
+  }
+
+  const takeReceipt = async (session: Session, connection: Connection, peer: UserPeer, frame: Frame<'RECEIPT'>): Promise<void> => {
+    const { recipient, state } = frame.payload
+    if (recipient !== peer.id || !(state === 'delivered' || state === 'refused')) throw new ProtocolError('INVALID_SIG', 'not_the_reader')
+    await verifyBy(node, frame, peer.key)
+    if (session.connection === connection) node.receipts.fromReader(frame)
   }
 
   const decide = (connection: Connection, peer: UserPeer, frame: AnyFrame): void => {
@@ -122,6 +138,7 @@ export const createSessions = (node: Node): Sessions => {
     const { user } = session
     if (session.connection !== connection || node.stopped) return
     session.connection = undefined
+    node.delivery.left(user)
     if (why === 'left') end(user, why)
     else node.runtime.record(address(user), { type: 'session.detached', user, why })
   }
@@ -161,7 +178,7 @@ export const createSessions = (node: Node): Sessions => {
   }
 
   const acknowledge = (connection: Connection, user: UserId): void => {
-    const event = signedEvent(node.signer, { msg_ref: 'USER_HELLO' }, 'control')
+    const event = signedEvent(node.signer, { msg_ref: 'USER_HELLO', caps: USER_CAPS }, 'control')
     const text = frameText(event, { type: 'ACK', from: node.self.id, to: user, ts: node.nextTs() })
     node.runtime.release(() => {
       connection.channel.send('control', text)
@@ -204,6 +221,7 @@ export const createSessions = (node: Node): Sessions => {
         seq: nextSeq(directory),
       })
       acknowledge(connection, peer.id)
+      node.delivery.attached(peer.id, connection, peer)
       if (!peer.caps.includes('proof')) node.directoryService.introduce(connection, peer)
       await Promise.resolve()
     },
@@ -243,5 +261,3 @@ export const createSessions = (node: Node): Sessions => {
     },
   }
 }
-
-export type UserContent = Frame<'MSG_DIRECT'> | Frame<'MSG_PUBLIC_CHANNEL'> | Frame<'FILE_START'> | Frame<'FILE_CHUNK'> | Frame<'FILE_END'>

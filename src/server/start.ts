@@ -20,6 +20,7 @@ import { createBootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import { createConnections } from './connection.ts'
 import { type Control, createControl } from './control.ts'
+import { createDelivery } from './delivery.ts'
 import { createDirectoryService } from './directory-service.ts'
 import type { Log, NodeEvent } from './events.ts'
 import { createSeen } from './freshness.ts'
@@ -29,6 +30,7 @@ import { createKeys } from './keys.ts'
 import { createLinks } from './links.ts'
 import { pruneNewcomers } from './newcomers.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
+import { createReceipts } from './receipts.ts'
 import { createRefusals } from './refusals.ts'
 import { createNodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
@@ -36,6 +38,7 @@ import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
 import { createTimers } from './timers.ts'
 import { createTransfers } from './transfers.ts'
+import { within } from './within.ts'
 import { createUpkeep } from './upkeep.ts'
 import type { ActorGroup, Node } from './node.ts'
 
@@ -102,6 +105,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     introducers: pinned,
     maxFrameBytes: wire.maxFrameBytes,
     state,
+    mail: options.log.mail,
     log: write,
     tell: options.tell,
     keys: createKeys(ports.crypto),
@@ -163,6 +167,8 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   node.gossip = createGossip(node)
   node.router = createRouter(node)
   node.transfers = createTransfers(node)
+  node.delivery = createDelivery(node)
+  node.receipts = createReceipts(node)
   node.directoryService = createDirectoryService(node)
   node.bootstrap = createBootstrap(node)
   for (const part of [node.links, node.sessions, node.gossip, node.transfers, node.bootstrap])
@@ -239,6 +245,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   })
   node.links.start()
   node.transfers.start()
+  node.delivery.start()
   for (const server of state.membership.servers.keys()) node.links.manage(server)
   node.bootstrap.start()
   pruneNewcomers(node)
@@ -253,15 +260,15 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
         node.tell({ event: 'stopping' })
         node.sessions.endAll('stopping')
         node.runtime.record('node', { type: 'node.stopped', why })
-        await within(ports, DRAIN_MS, node.runtime.flushed())
-        if (control !== undefined) await within(ports, DRAIN_MS, control.close())
+        await within(ports.clock, DRAIN_MS, node.runtime.flushed())
+        if (control !== undefined) await within(ports.clock, DRAIN_MS, control.close())
         phase = 'stopped'
         node.timers.cancelAll()
         // before the listener, which would cut short what still waits for its signature
-        await within(ports, DRAIN_MS, node.connections.closeAll(1001, 'this server is going down'))
-        await within(ports, DRAIN_MS, listener.close())
-        await within(ports, DRAIN_MS, node.supervisor.shutdown(why))
-        if (routine !== undefined) await within(ports, DRAIN_MS, routine.finish())
+        await within(ports.clock, DRAIN_MS, node.connections.closeAll(1001, 'this server is going down'))
+        await within(ports.clock, DRAIN_MS, listener.close())
+        await within(ports.clock, DRAIN_MS, node.supervisor.shutdown(why))
+        if (routine !== undefined) await within(ports.clock, DRAIN_MS, routine.finish())
         await node.runtime.close()
         await options.log.close()
       })()),
@@ -283,15 +290,3 @@ const advertised = (text: string): { readonly host: string; readonly port: numbe
   const at = text.lastIndexOf(':')
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
 }
-
-/** Waits for `promise`, but not longer than `ms` milliseconds: a goodbye is a courtesy. */
-const within = (ports: Ports, ms: number, promise: Promise<void>): Promise<void> =>
-  new Promise(resolve => {
-    const cancel = ports.clock.after(ms, resolve)
-    void promise
-      .catch(() => {})
-      .finally(() => {
-        cancel()
-        resolve()
-      })
-  })
