@@ -6,6 +6,7 @@ import { fromBase64Url } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
 import { createCalls, type Calls } from './calls.ts'
+import { createConfirming } from './confirming.ts'
 import { createConnection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
 import type { ClientEvent } from './events.ts'
@@ -13,8 +14,10 @@ import { decideServer, type ClientFact, type ServerPin } from './facts.ts'
 import type { FileStore } from './file-store.ts'
 import type { Attachment } from './handshake.ts'
 import { openJournal } from './journal.ts'
+import { createKeeping } from './keeping.ts'
 import { createKeyBook } from './key-book.ts'
 import { createListing } from './listing.ts'
+import { createOrdering } from './ordering.ts'
 import { createOutbox } from './outbox.ts'
 import { createReading } from './reading.ts'
 import { createRoster } from './roster.ts'
@@ -54,7 +57,7 @@ export interface Client extends Calls {
 }
 
 const maxFileBytesByDefault = 1_073_741_824
-const caps = ['ack', 'blocks', 'bound', 'proof'] as const
+const caps = ['ack', 'blocks', 'bound', 'proof', 'receipts'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
@@ -74,6 +77,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   }
   let closing = false
   let wasReady = false
+  /** Of the server that we were attached to last. */
+  let serverCaps: readonly string[] = []
 
   const stalls = createStalls({
     clock,
@@ -137,20 +142,50 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       emit({ event: 'error', code: error.code, detail: `The key announced for ${nameOf(user)} is not used: ${error.message}` })
     },
   })
+  const sockets = {
+    attachment: () => connection.attachment,
+    send: (texts: readonly string[]) => connection.send(texts),
+    buffered: () => connection.buffered,
+  }
+  const keeping = createKeeping({
+    ...{ clock, crypto, userId, journal, keyBook },
+    ...sockets,
+    tell: (id, to, status, why) => {
+      emit({ event: 'sent', id, ref: null, to, status, ...(why !== undefined && { why }) })
+    },
+  })
+  await keeping.restore(log.mail)
+  const ordering = createOrdering({ clock, shown: sender => journal.state.users.get(sender)?.shown })
+  const confirming = createConfirming({ userId, wire, ...sockets, crashed })
   const shared = { ports, crypto, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, wire, outbox, nameOf, emit }
   const receiving = createReceiving(shared)
-  const dispatch = createDispatch({ journal, roster, keyBook, listing, outbox, receiving, emit, crashed, read: createReading(shared) })
+  const dispatch = createDispatch({
+    journal,
+    roster,
+    keyBook,
+    listing,
+    outbox,
+    keeping,
+    receiving,
+    emit,
+    crashed,
+    read: createReading({ ...shared, ordering, confirming }),
+  })
 
-  const attached = ({ server }: Attachment): void => {
+  const attached = ({ server, caps: can }: Attachment): void => {
+    serverCaps = can
     void listing.refresh()
     if (wasReady) emit({ event: 'resumed' })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true
+    keeping.attached()
   }
   const lost = (why: string): void => {
     emit({ event: 'offline', since: clock.now(), why })
     stalls.failAll(why)
     outbox.lost(why)
+    keeping.lost(why)
+    ordering.lost()
     keyBook.detached()
     listing.lost()
   }
@@ -175,12 +210,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       emit({ event: 'error', code, detail })
     },
   })
-  const sockets = {
-    attachment: () => connection.attachment,
-    send: (texts: readonly string[]) => connection.send(texts),
-    buffered: () => connection.buffered,
-  }
-  const writing = createWriting({ ...shared, ...sockets })
+  const writing = createWriting({ ...shared, ...sockets, keeping, serverCaps: () => serverCaps })
   const sendFile = createSending({ ...shared, ...sockets })
 
   const calls = createCalls({
@@ -194,6 +224,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     sendFile,
     emit,
     attached: sockets.attachment,
+    keeps: () => serverCaps.includes('receipts'),
     retry: connection.retry,
   })
 
@@ -218,6 +249,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       await connection.close(goodbye)
       stalls.failAll('The program was stopped.')
       outbox.lost('The program was stopped.')
+      keeping.close()
+      ordering.lost()
       keyBook.detached()
       listing.lost()
       await journal.close()

@@ -56,8 +56,9 @@ export interface Connection {
 
 type Life = { readonly socket: Socket; readonly handshake: Handshake; readonly inbox: Inbox }
 
-/** What comes in the name of other servers; `createDispatch` believes no keys in it. */
+/** What comes in the name of others: `createDispatch` believes no keys in it, and readers' receipts are verified with the reader's key. */
 const GOSSIP: ReadonlySet<FrameType> = new Set<FrameType>([
+  'RECEIPT',
   'USER_ADVERTISE',
   'USER_REMOVE',
   'PUBLIC_CHANNEL_ADD',

@@ -10,6 +10,7 @@ import type { Attachment } from './handshake.ts'
 import type { Journal } from './journal.ts'
 import type { KeyBook } from './key-book.ts'
 import { createLanes, type Lanes } from './lanes.ts'
+import type { Keeping } from './keeping.ts'
 import type { Listing } from './listing.ts'
 import type { Outbox } from './outbox.ts'
 import type { Delivered } from './reading.ts'
@@ -26,6 +27,7 @@ export interface DispatchOptions {
   readonly keyBook: KeyBook
   readonly listing: Listing
   readonly outbox: Outbox
+  readonly keeping: Keeping
   readonly receiving: Receiving
   readonly read: (frame: AnyFrame, kind: MessageKind, payload: Delivered, attachment: Attachment) => Promise<void>
   readonly emit: (event: ClientEvent) => void
@@ -37,7 +39,7 @@ type Handler<T extends FrameType> = (frame: Frame<T>, attachment: Attachment) =>
 
 /** Answers a function that takes every attached frame; it resolves when the next may come. */
 export const createDispatch = (options: DispatchOptions) => {
-  const { journal, roster, keyBook, listing, outbox, receiving, read, emit, crashed } = options
+  const { journal, roster, keyBook, listing, outbox, keeping, receiving, read, emit, crashed } = options
   const lanes: Lanes = createLanes()
 
   /** Content is decrypted beside the other frames: it may wait for a key that one of those brings. */
@@ -82,7 +84,7 @@ export const createDispatch = (options: DispatchOptions) => {
       const asked = parseUserId.safeParse(ref)
       if (asked.success) keyBook.unknown(asked.data)
       // one that nobody waits for was given up before, or was a request for a key
-      outbox.refused(ref, line)
+      if (!keeping.answered(ref, `The server says: ${line}`)) outbox.refused(ref, line)
       return
     }
     emit({ event: 'error', code: cleanLine(code, 64), detail: cleanLine(detail) })
@@ -90,8 +92,9 @@ export const createDispatch = (options: DispatchOptions) => {
 
   const handlers: { readonly [T in FrameType]?: Handler<T> } = {
     ACK: ({ payload }) => {
-      outbox.taken(payload.msg_ref)
+      if (!keeping.answered(payload.msg_ref)) outbox.taken(payload.msg_ref)
     },
+    RECEIPT: (frame, attachment) => keeping.receipt(frame, attachment),
     ERROR: refused,
     LIST_RESPONSE: ({ payload }) => {
       listing.part(payload)

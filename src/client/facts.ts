@@ -1,4 +1,5 @@
 /** Everything that a client records, and its state as the fold of that: pins, alarms, learned constructions, what was sent and received. Never plaintext. */
+import { count, type Counted, type Order, show, type Shown, uncount } from './order.ts'
 import type { FileId, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 
 /** What encrypts to a user and what verifies them: pinned and changed together, for either alone would let a relay in between. */
@@ -14,6 +15,12 @@ export interface ServerPin {
 }
 
 export type MessageKind = 'direct' | 'public'
+
+/** How the keeping of a message ended; `expired`: nobody took it for too long. The rest is as in docs/protocol.md, "Delivery". */
+export type Settled = 'delivered' | 'refused' | 'waiting' | 'full' | 'passed' | 'expired'
+
+/** States that mean that it will not arrive. */
+export const FAILED: ReadonlySet<Settled> = new Set<Settled>(['refused', 'full', 'expired'])
 
 export type ClientFact =
   /** Stream `node`. This incarnation took over the log. */
@@ -34,7 +41,24 @@ export type ClientFact =
       readonly construction: string
     }
   | { readonly type: 'message.sent'; readonly id: string; readonly to: UserId | 'public'; readonly ts: number; readonly kind: MessageKind }
-  | { readonly type: 'message.received'; readonly id: string; readonly user: UserId; readonly ts: number; readonly kind: MessageKind }
+  /** Kept until it is settled; the frame stands in the mail, under the same id. */
+  | {
+      readonly type: 'message.stored'
+      readonly id: string
+      readonly to: UserId
+      readonly ts: number
+      readonly kind: MessageKind
+      readonly order: Order
+    }
+  | { readonly type: 'message.settled'; readonly id: string; readonly to: UserId; readonly state: Settled }
+  | {
+      readonly type: 'message.received'
+      readonly id: string
+      readonly user: UserId
+      readonly ts: number
+      readonly kind: MessageKind
+      readonly order?: Order
+    }
   | TransferFact
 
 /** Stream `transfer:<local id>`; the local id is ours, since a file id is the sender's choice. */
@@ -69,6 +93,17 @@ interface KnownUser {
   readonly construction: string | undefined
   /** Somebody we wrote to or heard from: never forgotten to make room. */
   readonly contact: boolean
+  /** Messages to them that were counted. */
+  readonly counted: Counted | undefined
+  /** What was shown of theirs. */
+  readonly shown: Shown | undefined
+}
+
+/** A message that is kept until it is accepted. */
+export interface Kept {
+  readonly to: UserId
+  readonly ts: number
+  readonly order: Order
 }
 
 export interface ClientState {
@@ -77,6 +112,10 @@ export interface ClientState {
   readonly servers: ReadonlyMap<string, { readonly pin: ServerPin; readonly changed: ServerPin | undefined }>
   /** Ids of the messages received last, so that a replay is not shown again, also after a restart. */
   readonly received: ReadonlySet<string>
+  /** Messages that are not accepted yet, in the order in which they were written. */
+  readonly kept: ReadonlyMap<string, Kept>
+  /** Messages that wait in a mailbox, as far as we know: id → recipient. */
+  readonly waiting: ReadonlyMap<string, UserId>
   /** The latest `ts` that we gave. */
   readonly lastTs: number
   /** Transfers that began and did not end: swept at the next start. */
@@ -88,6 +127,8 @@ export const clientLimits = {
   maxPins: 20_000,
   /** Message ids that are remembered. */
   maxReceived: 10_000,
+  /** Messages in mailboxes whose delivery can still be told. */
+  maxWaiting: 1_024,
 } as const
 
 type Draft = {
@@ -118,7 +159,14 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
     }
     case 'key.pinned':
     case 'key.trusted':
-      draft.users.set(fact.user, { keys: keysOf(fact), changed: undefined, construction: undefined, contact: known?.contact ?? false })
+      draft.users.set(fact.user, {
+        keys: keysOf(fact),
+        changed: undefined,
+        construction: undefined,
+        contact: known?.contact ?? false,
+        counted: known?.counted,
+        shown: known?.shown,
+      })
       return
     case 'key.changed':
       touch(fact.user, { changed: keysOf(fact) })
@@ -138,8 +186,26 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       if (recipient !== undefined && fact.to !== 'public') draft.users.set(fact.to, { ...recipient, contact: true })
       return
     }
+    case 'message.stored': {
+      draft.lastTs = Math.max(draft.lastTs, fact.ts)
+      draft.kept.set(fact.id, { to: fact.to, ts: fact.ts, order: fact.order })
+      const recipient = draft.users.get(fact.to)
+      if (recipient !== undefined) draft.users.set(fact.to, { ...recipient, contact: true, counted: count(fact.order) })
+      return
+    }
+    case 'message.settled': {
+      const kept = draft.kept.get(fact.id)
+      draft.kept.delete(fact.id)
+      draft.waiting.delete(fact.id)
+      if (fact.state === 'waiting') draft.waiting.set(fact.id, fact.to)
+      if (draft.waiting.size > clientLimits.maxWaiting) draft.waiting.delete(draft.waiting.keys().next().value as string)
+      const recipient = draft.users.get(fact.to)
+      if (kept !== undefined && recipient?.counted !== undefined && FAILED.has(fact.state))
+        draft.users.set(fact.to, { ...recipient, counted: uncount(recipient.counted, kept.order) })
+      return
+    }
     case 'message.received': {
-      touch(fact.user, { contact: true })
+      touch(fact.user, { contact: true, ...(fact.order !== undefined && { shown: show(known?.shown, fact.order, fact.ts) }) })
       draft.received.add(fact.id)
       if (draft.received.size > clientLimits.maxReceived)
         for (const oldest of draft.received) {
@@ -168,7 +234,15 @@ const keysOf = ({ pubkey, encPubkey }: UserKeys): UserKeys => (encPubkey === und
 
 /** A fold in place: readers hold the readonly view. */
 export const createClientState = (): { readonly state: ClientState; evolve(fact: ClientFact): void } => {
-  const draft: Draft = { users: new Map(), servers: new Map(), received: new Set(), lastTs: 0, transfers: new Map() }
+  const draft: Draft = {
+    users: new Map(),
+    servers: new Map(),
+    received: new Set(),
+    kept: new Map(),
+    waiting: new Map(),
+    lastTs: 0,
+    transfers: new Map(),
+  }
   return {
     state: draft,
     evolve: fact => {

@@ -80,7 +80,7 @@ export const createDirectoryService = (node: Node): DirectoryService => {
         user_id: user,
         pubkey: pinned.pubkey,
         ...(pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }),
-        caps: claim?.caps ?? [],
+        caps: claim?.caps ?? node.state.homes.get(user)?.caps ?? [],
       }
       answer(connection, peer.id, node.nextTs(), pubkeyAnswer(frame.alias, known, frame.payload.req_id))
     },
