@@ -148,7 +148,10 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
         entry.dueAt = now + Math.min(resend.capMs, resend.firstMs * 2 ** Math.min(entry.sends - 1, 16))
         texts.push(entry.text)
         // a server that acknowledges nothing: more than this cannot be known
-        if (!reached.acks) journal.release(() => void settle(entry.id, 'passed'))
+        if (!reached.acks)
+          journal.release(() => {
+            settle(entry.id, 'passed')
+          })
       }
     if (texts.length > 0) send(texts)
     look()
@@ -207,7 +210,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       const theirs = refs.filter(id => entries.get(id)?.to === recipient || journal.state.waiting.get(id) === recipient)
       if (theirs.length === 0) return
       if (state === 'delivered' || state === 'refused') {
-        const known = (from as string) === recipient ? await keyBook.pinned(recipient) : undefined
+        const known = (from) === recipient ? await keyBook.pinned(recipient) : undefined
         if (known === undefined || sig === undefined || !(await verifyPayload(crypto, known.verify, payloadText, sig))) return
       } else if (from !== server) return
       for (const id of theirs) {

@@ -139,7 +139,7 @@ export const createDelivery = (node: Node): Delivery => {
         const ids = oldestOf(node.state.mailboxes, user, free(reader), unsent)
         if (ids.length === 0) return
         const found = new Map((await node.mail.read(user, ids)).map(mail => [mail.id, mail]))
-        if (readers.get(user) !== reader || node.stopped) return
+        if (readers.get(user) !== reader) return
         for (const id of ids) {
           tried.add(id)
           const mail = found.get(id)
@@ -213,7 +213,7 @@ export const createDelivery = (node: Node): Delivery => {
         return true
       }
       if (reader?.onTheWay.has(id) === true) return true
-      if (asksReceiptOf(parcel) && node.receipts.answered(id, sender, via)) return true
+      if (asksReceiptOf(parcel) && node.receipts.answered({ id, sender, recipient: user }, via)) return true
       if (reader === undefined || free(reader) === 0 || backlog(user, reader)) return store(id, parcel)
       push(user, reader, id, parcel, false)
       return true

@@ -22,10 +22,10 @@ export interface Receipts {
   /** Tells whoever handed a message in what this server did with it; a copy is told again, but not at every turn. */
   tell(state: ServerWord, message: { readonly id: string; readonly sender: UserId; readonly recipient: UserId }, to?: ServerId): void
   /** Answers a copy of a message whose reader has answered; false when that is not known here any more. */
-  answered(id: string, sender: UserId, via: ServerId | undefined): boolean
+  answered(message: { readonly id: string; readonly sender: UserId; readonly recipient: UserId }, via: ServerId | undefined): boolean
 }
 
-/** Readers' receipts that are kept to answer copies with, by the name of the message. */
+/** Readers' receipts that are kept to answer copies with, by reader and message: what somebody says of others' messages answers nothing. */
 const KEPT = 8_192
 /** Words of ours that are gathered before they are signed: one signature for up to 64 messages. */
 const GATHER_MS = 20
@@ -57,7 +57,7 @@ export const createReceipts = (node: Node): Receipts => {
     fromReader({ type, from, to, ts, payload, payloadText, sig }) {
       const text = encodeFrame({ type, from, to, ts, payloadText, ...(sig !== undefined && { sig }) })
       const { sender, recipient, refs, state } = payload
-      for (const ref of refs) kept.set(ref, text)
+      for (const ref of refs) kept.set(`${recipient} ${ref}`, text)
       const via = node.delivery.settle(recipient, refs, state === 'delivered' ? 'delivered' : 'refused')
       node.runtime.release(() => {
         pass(sender, undefined, text)
@@ -68,9 +68,9 @@ export const createReceipts = (node: Node): Receipts => {
       const { sender, recipient, refs, state } = frame.payload
       if (state === 'delivered' || state === 'refused') {
         const pinned = node.state.directory.pins.get(recipient)
-        if (pinned === undefined || (frame.from as string) !== recipient) throw new ProtocolError('INVALID_SIG', 'not_the_reader')
+        if (pinned === undefined || frame.from !== recipient) throw new ProtocolError('INVALID_SIG', 'not_the_reader')
         await verifyBy(node, frame, await node.keys.import(pinned.pubkey))
-        for (const ref of refs) kept.set(ref, text)
+        for (const ref of refs) kept.set(`${recipient} ${ref}`, text)
         node.delivery.settle(recipient, refs, state)
         // never from link to link: two servers that each think that the other has the sender would pass it on for ever
         const connection = node.sessions.connectionOf(sender)
@@ -82,7 +82,7 @@ export const createReceipts = (node: Node): Receipts => {
       const { directory, homes } = node.state
       const isHome =
         directory.users.get(recipient)?.claims.some(({ server }) => server === peer.id) ?? homes.get(recipient)?.server === peer.id
-      if ((frame.from as string) !== peer.id || !isHome || state === 'passed') throw new ProtocolError('INVALID_SIG', 'not_home')
+      if (frame.from !== peer.id || !isHome || state === 'passed') throw new ProtocolError('INVALID_SIG', 'not_home')
       await verifyBy(node, frame, peer.key)
       if (state === 'waiting') node.delivery.settle(recipient, refs, 'moved')
       if (node.sessions.connectionOf(sender) !== undefined) for (const id of refs) self.tell(state, { id, sender, recipient })
@@ -108,8 +108,8 @@ export const createReceipts = (node: Node): Receipts => {
         sayNow(state, sender, recipient, to, [...first])
       })
     },
-    answered(id, sender, via) {
-      const text = kept.get(id)
+    answered({ id, sender, recipient }, via) {
+      const text = kept.get(`${recipient} ${id}`)
       if (text === undefined) return false
       node.runtime.release(() => {
         pass(sender, via, text)

@@ -19,7 +19,7 @@ export interface MeshClient {
   readonly events: readonly ClientEvent[]
   readonly disk: MemoryDisk
   readonly host: MemoryHost
-  /** While true its commits do not happen. */
+  /** While true its commits wait. */
   hold: boolean
   /** As by `kill -9`. */
   crash(): void
@@ -60,7 +60,7 @@ export const openMeshClient = async (
   const host = mesh.network.host(`client ${n}`)
   const events: ClientEvent[] = []
   const key = await testKey(n)
-  const held: (() => void)[] = []
+  let held: (() => void)[] = []
   const self = { hold: false, dead: false }
   const opening = createClient({
     ports: { clock, crypto: mesh.crypto, network: host, random: seededRandom(1_000 + n + 100 * starts++) },
@@ -109,6 +109,10 @@ export const openMeshClient = async (
     },
     set hold(value) {
       self.hold = value
+      if (value) return
+      const due = held
+      held = []
+      for (const done of due) done()
     },
     crash,
     shown: () => messages().map(({ text }) => text),
