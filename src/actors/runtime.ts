@@ -1,5 +1,6 @@
 /** Facts before effects: folds facts at once, appends a tick's facts in one batch, and lets what depends on them out after its commit. */
 import type { Clock } from '../ports/clock.ts'
+import { noFaultPoint, type ReachFaultPoint } from '../ports/fault-points.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { EventLog, NewFact } from '../store/log.ts'
 import type { MailChange } from '../store/mail.ts'
@@ -11,6 +12,7 @@ export interface RuntimeOptions<F extends { readonly type: string }> {
   readonly log: EventLog<F>
   readonly host: Host<F>
   readonly clock: Clock
+  readonly reach?: ReachFaultPoint
   /** Does what a machine named, after the fact that caused it is safe. Called in the order of the facts. */
   readonly perform: (effect: NamedEffect) => void
   /** Called once when the log refuses or the fold breaks: the process must stop with this sentence. */
@@ -69,7 +71,7 @@ interface Batch<F extends { readonly type: string }> {
 
 /** Makes the runtime of one node or client; `recover` comes first. */
 export const createRuntime = <F extends { readonly type: string }>(options: RuntimeOptions<F>): Runtime<F> => {
-  const { log, host, clock, perform, fatal, crashed } = options
+  const { log, host, clock, reach = noFaultPoint, perform, fatal, crashed } = options
   const aside = new Set<Address>()
   const waiters = new Set<(error: Error) => void>()
   let open: Batch<F> | undefined
@@ -94,6 +96,7 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
     try {
       if ('effect' in waiting) perform(waiting.effect)
       else waiting.run()
+      reach('effect performed')
     } catch (error) {
       crashed(error, effect)
     }
@@ -120,6 +123,7 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
       return
     }
     batch.committed = true
+    reach('batch committed')
     drain()
   }
 
@@ -128,6 +132,7 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
     if (batch === undefined) return
     open = undefined
     inFlight.push(batch)
+    reach('batch closed')
     if (batch.facts.length > 0) void append(batch)
     else {
       batch.committed = true
@@ -175,6 +180,7 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
         throw error
       }
       lastAt = at
+      reach('fact folded')
       const batch = thisTick()
       batch.facts.push(recorded)
       pending += 1

@@ -2,7 +2,8 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import type { Moment } from '../server/time-travel.ts'
 
-const wholeNumber = (text: string, least: number, most: number): number => {
+/** A whole number between two bounds, both included. */
+export const wholeNumber = (text: string, least: number, most: number): number => {
   const value = Number(text)
   if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`)
   return value
@@ -15,6 +16,23 @@ export const portNumber = (text: string): number => wholeNumber(text, 0, 65_535)
 export const sequenceNumber = (text: string): number => wholeNumber(text, 0, Number.MAX_SAFE_INTEGER)
 
 const A_TIME = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})?)?$/
+
+const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const
+
+/** Milliseconds of a duration such as `90s`, `10m` or `1h`, between two bounds, both included. */
+export const duration = (text: string, least: number, most: number): number => {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? []
+  const ms = Number(count) * ((unitsMs[unit as keyof typeof unitsMs] as number | undefined) ?? NaN)
+  if (!(ms >= least && ms <= most))
+    throw new InvalidArgumentError(`It is a duration from ${least / 1_000}s to ${most / 3_600_000}h, such as 90s or 10m.`)
+  return Math.round(ms)
+}
+
+/** Whole numbers with commas between. */
+export const numbers = (text: string): ReadonlySet<number> => {
+  if (!/^\d+(,\d+)*$/.test(text)) throw new InvalidArgumentError('It is a list of numbers, as 3,5,8.')
+  return new Set(text.split(',').map(Number))
+}
 
 /** A sequence number, or a time of ISO 8601; without a zone a time of day is of this machine, and a day is UTC. */
 export const moment = (text: string): Moment => {

@@ -11,6 +11,7 @@ import { addMachine } from './machine.ts'
 import { addReplay } from './replay.ts'
 import { addLogAdmin } from './log-admin.ts'
 import { addChat } from './chat.ts'
+import { addSimulate } from './simulate.ts'
 import { addState } from './state.ts'
 import { addServe } from './serve.ts'
 import { withExamples } from './options.ts'
@@ -28,6 +29,7 @@ const commands: readonly ((program: Command) => void)[] = [
   addState,
   addReplay,
   addMachine,
+  addSimulate,
 ]
 
 const version = (): string => {

@@ -16,9 +16,12 @@ import { checkNotInFuture, withPast } from './past.ts'
 import { machineLines, modelLines, stateLines } from './replay-lines.ts'
 import { stepThrough } from './replay-step.ts'
 import { writeTest } from './replay-test.ts'
+import { withTrace } from './trace-past.ts'
 
 interface ReplayOptions {
   readonly data: string
+  readonly trace?: string
+  readonly node?: string
   readonly until?: Moment
   readonly from?: number
   readonly machine?: string
@@ -31,7 +34,7 @@ interface ReplayOptions {
   readonly json?: true
 }
 
-type Mode = (past: Past, options: ReplayOptions, reader: LogReader<Fact>) => Promise<void>
+type Mode = (past: Past, options: ReplayOptions, reader?: LogReader<Fact>) => Promise<void>
 
 const print = async (lines: readonly string[]): Promise<void> => {
   for (const line of lines) await printLine(line)
@@ -58,9 +61,12 @@ const showState: Mode = async (past, { until, machine, json }, reader) => {
     await print(json === true ? [jsonLine({ seq, at, machines: { [machine]: view } })] : machineLines(machine, view, seq))
     return
   }
-  const models = await reader.models(readModels, seq)
+  // a trace has none
+  const models = await reader?.models(readModels, seq)
   await print(
-    json === true ? [jsonLine({ ...stateOf(traveller), read_models: models })] : [...stateLines(stateOf(traveller)), ...modelLines(models)],
+    json === true
+      ? [jsonLine({ ...stateOf(traveller), ...(models && { read_models: models }) })]
+      : [...stateLines(stateOf(traveller)), ...(models ? modelLines(models) : [])],
   )
 }
 
@@ -146,6 +152,9 @@ const replay = (options: ReplayOptions): Promise<void> => {
     throw new CommandFailure(`The options ${names} ask for different things: give one of them.`, exitCodes.usage)
   }
   const run = chosen[0]?.[1] ?? showState
+  if (options.trace !== undefined) return withTrace(options.trace, options.node, past => run(past, options))
+  if (options.node !== undefined)
+    throw new CommandFailure('The option --node chooses a server of a trace: give --trace too.', exitCodes.usage)
   return withPast(options.data, (past, reader) => run(past, options, reader))
 }
 
@@ -155,6 +164,8 @@ export const addReplay = (program: Command): void => {
     .command('replay')
     .description('fold the log of a running or a stopped node up to any moment, and ask why; changes nothing')
     .option('--data <dir>', 'data directory', serverDirectory())
+    .option('--trace <file>', 'instead: a world of "socp simulate --trace"')
+    .option('--node <name>', 'with --trace: the server, as s1')
     .option('--until <seq|time>', 'stop after this fact or time, as 42 or 2026-05-01T12:00:00Z', moment)
     .option('--machine <address>', 'only this machine, as link:ID, session:ID or bootstrap')
     .option('--step', 'walk fact by fact, forwards and backwards')
@@ -172,6 +183,7 @@ export const addReplay = (program: Command): void => {
     ['socp replay --step', 'walk through it; n and p go on and back, ? helps'],
     ['socp replay --diff 100..120', 'what those facts changed'],
     ['socp replay --why session:0d9c4d7e-6e0f-4a55-9a55-5f1d2a9b7c10', 'why a session is as it is'],
+    ['socp replay --trace 7.jsonl --node s2 --step', 'walk through what a simulated server recorded'],
     ['socp replay --until 42 --as-test link.test.ts --redact', 'a bug report that runs'],
   ])
 }

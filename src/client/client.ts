@@ -1,7 +1,9 @@
 /** The client library: attach to one server of a mesh, see who is online, and exchange messages and files end to end. Runs in Node and in browsers. */
 import { Subject, type Observable } from 'rxjs'
 import type { PrivateKey } from '../ports/crypto.ts'
-import type { Ports } from '../ports/ports.ts'
+import { noFaultPoint } from '../ports/fault-points.ts'
+import type { GivenPorts, Ports } from '../ports/ports.ts'
+import { steadyClock } from '../ports/steady-clock.ts'
 import { fromBase64Url } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
@@ -29,7 +31,7 @@ import { createWire } from './wire.ts'
 import { createWriting } from './writing.ts'
 
 export interface ClientOptions {
-  readonly ports: Ports
+  readonly ports: GivenPorts
   readonly identity: { readonly userId: UserId; readonly privateKey: PrivateKey }
   /** Shown to others; see `nameProblem`. */
   readonly name: string
@@ -61,7 +63,8 @@ const caps = ['ack', 'blocks', 'bound', 'proof', 'receipts'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
-  const { ports, identity, serverUrl: url, log, files, maxFileBytes = maxFileBytesByDefault } = options
+  const { identity, serverUrl: url, log, files, maxFileBytes = maxFileBytesByDefault } = options
+  const ports: Ports = { reach: noFaultPoint, ...options.ports, clock: steadyClock(options.ports.clock) }
   const { userId, privateKey } = identity
   const { clock, crypto } = ports
   const unusable = nameProblem(options.name)
@@ -86,7 +89,15 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       files.sweep(transfer).catch(crashed)
     },
   })
-  const journal = await openJournal({ log, clock, user: userId, perform: stalls.perform, fatal: options.fatal, crashed })
+  const journal = await openJournal({
+    log,
+    clock,
+    reach: ports.reach,
+    user: userId,
+    perform: stalls.perform,
+    fatal: options.fatal,
+    crashed,
+  })
   const record = (stream: `user:${string}` | `server:${string}`, facts: readonly ClientFact[]): void => {
     for (const fact of facts) journal.record(stream, fact)
   }
@@ -131,6 +142,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     crypto,
     journal,
     roster,
+    stock: () => connection.attachment?.key === undefined,
     request: user => {
       void request('PUBKEY_REQUEST', { user_id: user })
     },

@@ -4,6 +4,7 @@ import { createRuntime } from '../actors/runtime.ts'
 import type { NamedEffect } from '../actors/contract.ts'
 import { clientTransferMachine } from '../machines/client-transfer.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { ReachFaultPoint } from '../ports/fault-points.ts'
 import type { Address, UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
 import type { MailChange } from '../store/mail.ts'
@@ -22,6 +23,7 @@ export interface Journal {
 export interface JournalOptions {
   readonly log: EventLog<ClientFact>
   readonly clock: Clock
+  readonly reach: ReachFaultPoint
   readonly user: UserId
   /** A transfer machine's effect. */
   readonly perform: (effect: NamedEffect) => void
@@ -32,7 +34,7 @@ export interface JournalOptions {
 }
 
 /** Folds the log, then records the start; transfers that the last run left open are abandoned by it. */
-export const openJournal = async ({ log, clock, user, perform, fatal, crashed }: JournalOptions): Promise<Journal> => {
+export const openJournal = async ({ log, clock, reach, user, perform, fatal, crashed }: JournalOptions): Promise<Journal> => {
   const { state, evolve } = createClientState()
   const host = createHost<ClientFact>({
     machines: { transfer: clientTransferMachine },
@@ -43,7 +45,7 @@ export const openJournal = async ({ log, clock, user, perform, fatal, crashed }:
     },
     broadcast: type => type === 'client.started',
   })
-  const runtime = createRuntime<ClientFact>({ log, host, clock, perform, fatal, crashed })
+  const runtime = createRuntime<ClientFact>({ log, host, clock, reach, perform, fatal, crashed })
   await runtime.recover()
   runtime.record('node', { type: 'client.started', user, epoch: log.epoch })
   await runtime.flushed()

@@ -52,6 +52,8 @@ export interface KeyBookOptions {
   readonly crypto: Crypto
   readonly journal: Journal
   readonly roster: Roster
+  /** Whether the server never proved that it speaks more than v1.3: such a one may ignore what it is asked. */
+  readonly stock: () => boolean
   /** Sends a PUBKEY_REQUEST. */
   readonly request: (user: UserId) => void
   readonly alarm: (user: UserId, changed: UserKeys) => void
@@ -63,7 +65,7 @@ interface Request {
   readonly settle: () => void
 }
 
-export const createKeyBook = ({ clock, crypto, journal, roster, request, alarm, refused }: KeyBookOptions): KeyBook => {
+export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, alarm, refused }: KeyBookOptions): KeyBook => {
   const imported = createRecent<PublicKeyText, Promise<PublicKey>>(1_024)
   const requests = new Map<UserId, Request>()
   /** What was announced of people, whether or not they are listed: who is away can be written to. */
@@ -85,7 +87,7 @@ export const createKeyBook = ({ clock, crypto, journal, roster, request, alarm, 
     const before = requests.get(user)
     if (before !== undefined) return before.answered
     // a stock server that ignores such requests costs the wait once
-    if (requests.size >= maxRequests || (unanswered > 0 && !everAnswered)) return Promise.resolve()
+    if (requests.size >= maxRequests || (stock() && unanswered > 0 && !everAnswered)) return Promise.resolve()
     let settle = (): void => {}
     const answered = new Promise<void>(resolve => {
       const cancel = clock.after(keyRequestMs, () => {

@@ -62,6 +62,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
   if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
   if (frame.type === 'SERVER_DELIVER') await node.router.requireVoice(frame, origin.id)
+  node.ports.reach('frame verified')
   if (!node.seen.enter(memory, frame)) return
   decide(node, connection, frame, origin.id, text)
 }

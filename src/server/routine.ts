@@ -22,6 +22,7 @@ export const createRoutine = (node: Node, upkeep: Upkeep): Routine => {
 
   const snapshot = async (): Promise<void> => {
     const made = await upkeep.alone(() => upkeep.snapshot())
+    node.ports.reach('snapshot kept')
     if (made !== undefined) node.log('debug', 'made a snapshot', made)
   }
   const checkpoint = async (): Promise<void> => {

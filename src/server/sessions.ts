@@ -205,6 +205,7 @@ export const createSessions = (node: Node): Sessions => {
         if (pinned?.proven === true || known?.connection !== undefined || (home !== undefined && home !== 'local'))
           throw new ProtocolError('NAME_IN_USE', 'attached')
       }
+      if (peer.proven) node.ports.reach('user proven')
       if (known === undefined && sessions.size >= node.config.limits.sessions) throw new ProtocolError('TIMEOUT', 'full')
       const session = known ?? start(peer.id)
       connection.peer = peer

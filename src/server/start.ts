@@ -8,7 +8,9 @@ import type { Fact } from '../domain/facts.ts'
 import { ControlError, type ControlListener, type ControlPort } from '../ports/control.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
 import type { Listener } from '../ports/network.ts'
-import type { Ports } from '../ports/ports.ts'
+import { noFaultPoint } from '../ports/fault-points.ts'
+import type { GivenPorts, Ports } from '../ports/ports.ts'
+import { steadyClock } from '../ports/steady-clock.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
@@ -32,7 +34,7 @@ import { pruneNewcomers } from './newcomers.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { createReceipts } from './receipts.ts'
 import { createRefusals } from './refusals.ts'
-import { createNodeFold } from './replay.ts'
+import { createNodeFold, type NodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
 import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
@@ -44,9 +46,11 @@ import type { ActorGroup, Node } from './node.ts'
 
 export interface NodeOptions {
   readonly config: NodeConfig
-  readonly ports: Ports
+  readonly ports: GivenPorts
   /** With snapshots and a base where it is a `DurableLog`; without, the whole log is folded at each start. */
   readonly log: EventLog<Fact>
+  /** One that has not lived, for whoever wants to look into the running node. */
+  readonly fold?: NodeFold
   /** Where an operator's commands come in; they need a `DurableLog`. */
   readonly control?: ControlPort
   readonly identity: { readonly id: ServerId; readonly privateKey: PrivateKey }
@@ -66,13 +70,13 @@ export interface RunningNode {
 }
 
 const backoff = { firstMs: 100, capMs: 5_000 }
-/** How long goodbyes may take. */
 const DRAIN_MS = 10_000
 
 /** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
-  const { config, ports, identity, write } = options
-  const fold = createNodeFold()
+  const { config, identity, write } = options
+  const ports: Ports = { reach: noFaultPoint, ...options.ports, clock: steadyClock(options.ports.clock) }
+  const { fold = createNodeFold() } = options
   const { state, host } = fold
   const counters = new Map<string, number>()
   const handlers = new Map<string, (params: never) => void>()
@@ -136,6 +140,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     log: options.log,
     host,
     clock: ports.clock,
+    reach: ports.reach,
     perform,
     fatal: fail,
     crashed: (error, effect) => {
@@ -203,9 +208,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     self,
     options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
   )
-
   self.reach = config.reach ?? addressClass(self.host)
-
   // from here on the log says that this incarnation lives; every machine answers it
   node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
   for (const { server_id, host: at, port, pubkey } of config.servers) {

@@ -13,7 +13,7 @@ import { createErase } from './sqlite-erase.ts'
 import { refused, unusable } from './sqlite-errors.ts'
 import { createInsertion } from './sqlite-insertion.ts'
 import { createMailTable } from './sqlite-mail.ts'
-import { migrationsFolder, openForWriting, readMigrations } from './sqlite-open.ts'
+import { migrationsFolder, openForWriting, prepareForWriting, readMigrations } from './sqlite-open.ts'
 import { createRebuild, openModels } from './sqlite-rebuild.ts'
 import { baseSeqOf, createFactReader, headOf } from './sqlite-rows.ts'
 import { createSnapshots } from './sqlite-snapshots.ts'
@@ -25,6 +25,8 @@ import { createSchemas, type Upcasters } from './upcasters.ts'
 export interface SqliteLogOptions<T extends { readonly type: string } = { readonly type: string }> {
   /** Path of the database; its directory must exist. `<file>.writer` beside it is the lock. */
   readonly file: string
+  /** An open database to use instead, for a disk in memory: it is not locked, and stays open when the log is closed; `file` only names it. */
+  readonly database?: Database.Database
   /** Of the Crypto port. */
   readonly sha256: (bytes: Uint8Array) => Uint8Array
   /** Of the Random port: salts, so that nobody can guess from a hash what was erased. */
@@ -47,6 +49,10 @@ export interface SqliteLog<T extends { readonly type: string } = { readonly type
   backup(file: string): Promise<void>
 }
 
+/** Bytes of a database that is no file. */
+const pagesOf = (db: Database.Database): number =>
+  Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true }))
+
 /** Takes over as the next epoch, durably. */
 const takeOver = (db: Database.Database): number => {
   const take = db.prepare<[number], number>('UPDATE writer SET epoch = epoch + 1, pid = ? WHERE one = 1 RETURNING epoch').pluck()
@@ -60,7 +66,7 @@ const takeOver = (db: Database.Database): number => {
 /** The running log on an open database of which this process is the writer. */
 const writeTo = <T extends { readonly type: string }>(
   db: Database.Database,
-  unlock: () => void,
+  release: () => void,
   options: SqliteLogOptions<T>,
 ): SqliteLog<T> => {
   const { file, sha256, endOfTick, upcasters, projections, troubled = () => {} } = options
@@ -128,28 +134,36 @@ const writeTo = <T extends { readonly type: string }>(
     erase: createErase(writing, projections),
     rebuild: createRebuild(writing, projections),
     models: () => soon(() => models?.dump() ?? {}),
-    bytes: () => soon(() => [file, `${file}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0)),
+    bytes: () =>
+      soon(() =>
+        db.memory
+          ? pagesOf(db)
+          : [file, `${file}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0),
+      ),
     backup: to => backUp(db, file, to),
     async close() {
       await queue.close()
-      db.close()
-      unlock()
+      release()
     },
   }
 }
 
 const open = <T extends { readonly type: string }>(options: SqliteLogOptions<T>): SqliteLog<T> => {
-  const { file } = options
+  const { file, database } = options
   const migrations = readMigrations(options.migrations ?? migrationsFolder())
-  const unlock = lockForWriting(file)
-  let db: Database.Database | undefined
-  try {
-    db = openForWriting(file, migrations)
-    checkTail(db, file, options.sha256)
-    return writeTo<T>(db, unlock, options)
-  } catch (error) {
-    db?.close()
+  const unlock = database === undefined ? lockForWriting(file) : () => {}
+  let db = database
+  const release = (): void => {
+    if (database === undefined) db?.close()
     unlock()
+  }
+  try {
+    if (db === undefined) db = openForWriting(file, migrations)
+    else prepareForWriting(db, file, migrations)
+    checkTail(db, file, options.sha256)
+    return writeTo<T>(db, release, options)
+  } catch (error) {
+    release()
     throw unusable(file, error)
   }
 }

@@ -78,21 +78,26 @@ const migrate = (db: Database.Database, file: string, migrations: readonly strin
   }).exclusive()
 }
 
+/** Settings and schema of a database that is to be written. Throws `LogUnusable`, or what SQLite throws. */
+export const prepareForWriting = (db: Database.Database, file: string, migrations: readonly string[]): void => {
+  checkEngine(db)
+  const version = checkIdentity(db, file, migrations.length)
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL') // better-sqlite3 is built with NORMAL for WAL, which may lose the last commits
+  db.pragma('secure_delete = ON')
+  db.pragma('mmap_size = 0')
+  db.pragma('foreign_keys = OFF') // they cost a look-up a row; the writer makes the stream first, and verify would see it missing
+  db.pragma('journal_size_limit = 67108864')
+  if (version < migrations.length) migrate(db, file, migrations)
+}
+
 /** Opens for writing, makes or migrates the schema. Throws `LogUnusable`. The caller holds the writer's lock. */
 export const openForWriting = (file: string, migrations: readonly string[]): Database.Database => {
   let db: Database.Database | undefined
   try {
     makePrivateFile(file)
     db = new Database(file, { timeout: 1000 })
-    checkEngine(db)
-    const version = checkIdentity(db, file, migrations.length)
-    db.pragma('journal_mode = WAL')
-    db.pragma('synchronous = FULL') // better-sqlite3 is built with NORMAL for WAL, which may lose the last commits
-    db.pragma('secure_delete = ON')
-    db.pragma('mmap_size = 0')
-    db.pragma('foreign_keys = OFF') // they cost a look-up a row; the writer makes the stream first, and verify would see it missing
-    db.pragma('journal_size_limit = 67108864')
-    if (version < migrations.length) migrate(db, file, migrations)
+    prepareForWriting(db, file, migrations)
     return db
   } catch (error) {
     db?.close()

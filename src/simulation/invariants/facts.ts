@@ -1,0 +1,96 @@
+/** Facts: what leaves a server was recorded before, what is believed was said, and the log folds to what lives. */
+import type { Fact, PresenceSeq } from '../../domain/facts.ts'
+import { snapshotOfNode } from '../../domain/node-snapshot.ts'
+import type { ServerId } from '../../protocol/ids.ts'
+import { createNodeFold, type NodeFold } from '../../server/replay.ts'
+import type { RecordedFact } from '../../store/log.ts'
+import type { Judge } from '../judge.ts'
+import type { SimulatedServer } from '../server.ts'
+import type { Witness } from '../witness.ts'
+import type { World } from '../world.ts'
+
+const CHECK_MS = 10_000
+/** A live state is ahead of the log by the facts of this tick: looked at again so often, so many milliseconds apart. */
+const AGAIN = { times: 20, ms: 7 } as const
+
+const textOf = ({ state, host }: NodeFold): string => JSON.stringify([snapshotOfNode(state), host.snapshot()])
+
+const differing = (a: string, b: string): string => {
+  let at = 0
+  while (at < a.length && a[at] === b[at]) at += 1
+  return `live …${a.slice(Math.max(0, at - 80), at + 80)}… log …${b.slice(Math.max(0, at - 80), at + 80)}…`
+}
+
+export const facts = (world: World, judge: Judge): Witness => {
+  const { schedule } = world
+  const servers = [...world.servers, ...(world.liar === undefined ? [] : [world.liar])]
+  /** The fold of what is durable. */
+  const shadows = new Map<SimulatedServer, NodeFold>(servers.map(server => [server, createNodeFold()]))
+  const byId = new Map<ServerId, SimulatedServer>(servers.map(server => [server.id, server]))
+  /** `server seq` → what the server recorded under that sequence. */
+  const said = new Map<string, string>()
+  const nameOf = (server: ServerId, seq: PresenceSeq): string => `${server} ${seq.join('.')}`
+
+  const own = (server: SimulatedServer, fact: Fact): void => {
+    if (fact.type === 'session.attached') said.set(nameOf(server.id, fact.seq), `${fact.user} is there`)
+    else if (fact.type === 'session.ended') said.set(nameOf(server.id, fact.seq), `${fact.user} is gone`)
+    else if (fact.type === 'stream.dropped' && fact.removal !== undefined)
+      said.set(nameOf(server.id, fact.removal), `${fact.stream.slice(fact.stream.indexOf(':') + 1)} is gone`)
+  }
+  const believed = (server: SimulatedServer, { fact }: RecordedFact<Fact>): void => {
+    if (server.liar || (fact.type !== 'user.advertised' && fact.type !== 'user.removed')) return
+    const origin = byId.get(fact.server)
+    if (origin?.liar === true) return
+    const claim = `${fact.user} is ${fact.type === 'user.removed' ? 'gone' : 'there'}`
+    const there = fact.seq === undefined ? undefined : said.get(nameOf(fact.server, fact.seq))
+    judge.check(
+      'authentic',
+      there === claim,
+      () =>
+        `${server.name} believed of ${origin?.name ?? fact.server} that ${claim} (${fact.seq?.join('.') ?? 'no sequence'}), which had said "${there ?? 'nothing'}"`,
+    )
+  }
+  const compare = (server: SimulatedServer, left: number): void => {
+    const shadow = shadows.get(server)
+    if (server.running === undefined || server.life?.paused !== false || shadow === undefined) return
+    const [live, log] = [textOf(server.fold), textOf(shadow)]
+    if (left === 0 && server.disk.pending > 0) return
+    if (live === log || left === 0) judge.check('replayable', live === log, () => `${server.name}: ${differing(live, log)}`)
+    else
+      schedule.after(AGAIN.ms, () => {
+        compare(server, left - 1)
+      })
+  }
+  const watch = (): void => {
+    schedule.after(CHECK_MS, () => {
+      for (const server of servers) compare(server, AGAIN.times)
+      watch()
+    })
+  }
+  watch()
+
+  return {
+    recorded(server, recorded) {
+      for (const fact of recorded) {
+        own(server, fact.fact)
+        believed(server, fact)
+        shadows.get(server)?.host.apply(fact)
+      }
+    },
+    started(server) {
+      compare(server, AGAIN.times)
+    },
+    frameSent(from, to, text) {
+      if (!text.includes('"msg_ref":"USER_HELLO"') || !text.includes('"type":"ACK"')) return
+      const server = servers.find(({ machine }) => machine === from)
+      const user = world.users.find(({ machine }) => machine === to)
+      const shadow = server && shadows.get(server)
+      if (user === undefined || shadow === undefined || server?.liar === true) return
+      judge.check(
+        'recorded_first',
+        shadow.state.directory.users.get(user.id)?.local === 'attached',
+        () => `${from.name} told ${user.name} that they are attached, which its log does not know`,
+      )
+    },
+  }
+}

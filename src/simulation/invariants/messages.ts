@@ -1,0 +1,58 @@
+/** Messages between people: they arrive, once, in order, unread on the way, and from whom they say. */
+import type { Judge } from '../judge.ts'
+import { MARK } from '../load.ts'
+import { openPath } from '../paths.ts'
+import type { SimulatedUser } from '../user.ts'
+import type { Sending, Witness } from '../witness.ts'
+import type { World } from '../world.ts'
+
+export const DELIVERY_MS = 5_000
+
+export const messages = (world: World, judge: Judge): Witness => {
+  const { schedule, trouble } = world
+  const sendings = new Map<string, Sending>()
+  /** Person → texts that their program showed in its present life. */
+  const shown = new Map<SimulatedUser, Set<string>>()
+  /** `from>to` → the number shown last. */
+  const latest = new Map<string, number>()
+
+  const has = (user: SimulatedUser, text: string): boolean => shown.get(user)?.has(text) === true
+
+  return {
+    userStarted(user) {
+      shown.set(user, new Set())
+    },
+    sending(sending) {
+      const { from, to, text, at } = sending
+      sendings.set(text, sending)
+      for (const person of to) {
+        const parts = openPath(world, from, person)
+        if (parts === undefined || !trouble.calm(parts, at)) continue
+        schedule.after(DELIVERY_MS, () => {
+          if (trouble.calm(parts, at))
+            judge.check('delivered', has(person, text), () => `"${text}", sent at ${Math.round(at)} to ${person.name}, was not shown`)
+        })
+      }
+    },
+    showed(user, event) {
+      if (event.event !== 'message') return
+      const { text, from, verified } = event
+      const sending = sendings.get(text)
+      judge.check(
+        'truthful',
+        !verified || (sending !== undefined && sending.from.id === from && sending.to.includes(user) && sending.kind === event.kind),
+        () => `${user.name} was shown "${text}" as verified from ${event.name}`,
+      )
+      judge.check('shown_once', !has(user, text), () => `${user.name} was shown "${text}" twice`)
+      shown.get(user)?.add(text)
+      if (sending === undefined) return
+      const pair = `${sending.from.name}>${user.name}`
+      const before = latest.get(pair) ?? 0
+      judge.check('in_order', sending.number >= before, () => `${user.name} was shown "${text}" after number ${before}`)
+      latest.set(pair, Math.max(before, sending.number))
+    },
+    frameSent(from, to, text) {
+      judge.check('confidential', !text.includes(MARK), () => `${from.name} sent ${to.name} a text in the clear: ${text.slice(0, 200)}`)
+    },
+  }
+}

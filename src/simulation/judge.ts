@@ -1,0 +1,54 @@
+/** What must hold in every world: how often it was checked, and where it did not hold. */
+
+/** The invariants, and what each says. */
+export const invariants = {
+  delivered: 'what is sent while its way has no fault is shown within 5 s',
+  shown_once: 'a program that lives shows no message twice',
+  in_order: 'what one person writes to another is shown in the order of writing',
+  truthful: 'what is shown as verified was written by that person, to whoever sees it, in these words',
+  confidential: 'no server and nobody between ever holds a message in the clear',
+  keys: "nobody's key is replaced without an alarm",
+  authentic: 'a server believes nothing about an honest server that it did not say itself',
+  recorded_first: 'nothing leaves a program before the fact that it stands for is durable',
+  replayable: 'the fold of the log is the live state',
+  presence: 'who is there and reachable is listed everywhere, and who left is not',
+  bounded: 'what is kept for peers and people grows with those that live, and not with time',
+  sound: 'nothing stops or complains without a fault that explains it',
+  converged: 'when faults have ended all servers list the same people, everybody is attached, and nothing waits',
+} as const
+export type Invariant = keyof typeof invariants
+
+export interface Violation {
+  readonly invariant: Invariant
+  /** Virtual milliseconds since the world began. */
+  readonly at: number
+  readonly what: string
+}
+
+export interface Judge {
+  /** Counts a check, and notes the violation when it fails. */
+  check(invariant: Invariant, holds: boolean, what: () => string): void
+  readonly checked: Readonly<Record<Invariant, number>>
+  readonly violations: readonly Violation[]
+}
+
+/** More of one kind say nothing new. */
+const MOST_OF_ONE = 10
+
+export const createJudge = (now: () => number): Judge => {
+  const names = Object.keys(invariants) as readonly Invariant[]
+  const checked = Object.fromEntries(names.map(name => [name, 0])) as Record<Invariant, number>
+  const violations: Violation[] = []
+  const found = new Map<Invariant, number>()
+  return {
+    checked,
+    violations,
+    check(invariant, holds, what) {
+      checked[invariant] += 1
+      if (holds) return
+      const count = (found.get(invariant) ?? 0) + 1
+      found.set(invariant, count)
+      if (count <= MOST_OF_ONE) violations.push({ invariant, at: Math.round(now()), what: what() })
+    },
+  }
+}

@@ -1,0 +1,154 @@
+/** A server of a simulated world: the whole node on simulated ports, started, killed and started again on the same disk. */
+import type { Fact } from '../domain/facts.ts'
+import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
+import { configSchema } from '../server/config.ts'
+import { readModels } from '../server/read-models.ts'
+import { createNodeFold, type NodeFold } from '../server/replay.ts'
+import { startNode, type RunningNode } from '../server/start.ts'
+import { nodeUpcasters } from '../server/upcasters.ts'
+import type { DurableLog } from '../store/durable-log.ts'
+import type { Quartz } from './clock.ts'
+import type { Dice } from './dice.ts'
+import { createDisk, openDisk, type Disk } from './disk.ts'
+import { createLife, type Life } from './life.ts'
+import type { Machine } from './network.ts'
+import { portsFor, type Place } from './place.ts'
+
+export interface SimulatedServer {
+  readonly name: string
+  readonly id: ServerId
+  readonly key: { readonly pkcs8: Uint8Array; readonly text: PublicKeyText }
+  readonly machine: Machine
+  readonly disk: Disk
+  readonly quartz: Quartz
+  readonly port: number
+  /** Its owner lies; what it says of others is not believed, and nothing is promised to its users. */
+  readonly liar: boolean
+  /** The incarnation that runs now; undefined when none does. */
+  readonly life: Life | undefined
+  /** It has recovered, and serves. */
+  readonly running: RunningNode | undefined
+  /** Of the incarnation that runs now or ran last. */
+  readonly fold: NodeFold
+  readonly log: DurableLog<Fact> | undefined
+  readonly introducers: readonly SimulatedServer[]
+  /** Starts it, unless it runs or its machine has no power. */
+  start(): void
+  /** As `kill -9`. */
+  kill(): void
+}
+
+export interface ServerOptions {
+  readonly name: string
+  readonly address: string
+  readonly liar: boolean
+  readonly introducers: readonly SimulatedServer[]
+  /** Of the configuration, as in a file. */
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
+export const SERVER_PORT = 9_000
+
+/** Small enough that a world sees snapshots and checkpoints. */
+const upkeep = { limits: { snapshotFacts: 150 }, timing: { checkpointMs: 20_000 } }
+
+export const createServer = (place: Place, dice: Dice, options: ServerOptions): SimulatedServer => {
+  const { schedule, network, makeKey, witnesses } = place
+  const { name, address, introducers } = options
+  const key = makeKey()
+  const config = configSchema.parse({
+    host: address,
+    port: SERVER_PORT,
+    bootstrap_servers: introducers.map(other => ({ host: other.machine.address, port: other.port, pubkey: other.key.text })),
+    ...upkeep,
+    ...options.config,
+  })
+  let incarnations = 0
+
+  const boot = async (life: Life, log: DurableLog<Fact>, fold: NodeFold, own: Dice): Promise<RunningNode> => {
+    const ports = portsFor(place, server.machine, server.quartz, life, own)
+    return await startNode({
+      config,
+      ports,
+      log,
+      fold,
+      identity: { id: server.id, privateKey: await ports.crypto.importPrivateKey(key.pkcs8) },
+      cores: 2,
+      write: (level, message, fields = {}) => {
+        if (life.alive) witnesses.wrote(server, level, message, fields)
+      },
+      tell: event => {
+        if (life.alive) witnesses.told(server, event)
+      },
+      fatal: error => {
+        gaveUp(life, error)
+      },
+    })
+  }
+  const gaveUp = (life: Life, error: unknown): void => {
+    if (!life.alive) return
+    witnesses.gaveUp(server, error instanceof Error ? error : new Error(String(error)))
+    life.die()
+  }
+
+  const live = async (life: Life, own: Dice): Promise<void> => {
+    const log = await openDisk<Fact>({
+      name,
+      disk: server.disk,
+      schedule,
+      life,
+      clock: portsFor(place, server.machine, server.quartz, life, own).clock,
+      random: own.fork('salts'),
+      sha256: place.sha256,
+      upcasters: nodeUpcasters,
+      projections: readModels,
+      committed: facts => {
+        witnesses.recorded(server, facts)
+      },
+    })
+    const fold = createNodeFold()
+    server.log = log
+    server.fold = fold
+    const running = await boot(life, log, fold, own)
+    if (!life.alive) return
+    server.running = running
+    witnesses.started(server)
+  }
+
+  const server: { -readonly [Part in keyof SimulatedServer]: SimulatedServer[Part] } = {
+    name,
+    id: dice.uuid() as ServerId,
+    key,
+    machine: network.machine(name, address),
+    disk: createDisk(),
+    quartz: { offsetMs: dice.whole(-2_000, 2_000), rate: 1 + (dice.fraction() - 0.5) / 5_000 },
+    port: SERVER_PORT,
+    liar: options.liar,
+    introducers,
+    life: undefined,
+    running: undefined,
+    fold: createNodeFold(),
+    log: undefined,
+    start() {
+      if (server.life !== undefined || server.machine.dark) return
+      incarnations += 1
+      const life = createLife(() => {
+        server.life = undefined
+        server.running = undefined
+        server.machine.life = undefined
+        server.disk.fault = undefined
+        network.bury(server.machine)
+        witnesses.died(server)
+      })
+      server.life = life
+      server.machine.life = life
+      live(life, dice.fork(`life ${incarnations}`)).catch((error: unknown) => {
+        gaveUp(life, error)
+      })
+    },
+    kill() {
+      server.life?.die()
+    },
+  }
+  return server
+}

@@ -1,0 +1,127 @@
+/** One run of a world: faults for a while, then none, and what was found. */
+import { faultNames, needsLiar, startFaults, type FaultName } from './faults/faults.ts'
+import { facts } from './invariants/facts.ts'
+import { messages } from './invariants/messages.ts'
+import { people } from './invariants/people.ts'
+import { soundness } from './invariants/soundness.ts'
+import { createJudge, type Invariant, type Violation } from './judge.ts'
+import { startLoad } from './load.ts'
+import { isAttached, listedAt } from './paths.ts'
+import { createWorld, type Ground, type World } from './world.ts'
+
+export interface SimulationOptions {
+  readonly seed: number
+  readonly servers: number
+  readonly users: number
+  /** Virtual milliseconds with faults; the world gets well afterwards, for at most `SETTLE_MS`. */
+  readonly timeMs: number
+  /** All when left out. */
+  readonly faults?: readonly FaultName[]
+  /** Numbers of the faults that happen; every one when left out. */
+  readonly keep?: ReadonlySet<number>
+}
+
+export interface Outcome {
+  readonly seed: number
+  readonly virtualMs: number
+  /** Recorded by servers. */
+  readonly facts: number
+  /** Messages, each recipient counted. */
+  readonly sent: number
+  readonly displayed: number
+  readonly faults: Readonly<Partial<Record<FaultName, number>>>
+  /** How many faults were drawn. */
+  readonly drawn: number
+  readonly checked: Readonly<Record<Invariant, number>>
+  readonly violations: readonly Violation[]
+}
+
+/** All is well before the first fault. */
+const FIRST_FAULT_MS = 8_000
+/** Silence of 45 s, a grace of 30 s, redials and whatever else takes its time. */
+export const SETTLE_MS = 120_000
+const LOOK_MS = 2_000
+
+/** What is not yet as it has to be in a world that is well. */
+const unsettled = (world: World): readonly string[] => {
+  const { servers, users } = world
+  const wrong: string[] = []
+  for (const user of users) {
+    if (!isAttached(world, user)) wrong.push(`${user.name} is not attached to ${user.home.name}`)
+    for (const server of servers) {
+      if (server.running === undefined) continue
+      const listed = listedAt(server, user.id)
+      if (listed !== user.home.id) wrong.push(`${server.name} lists ${user.name} ${listed === undefined ? 'nowhere' : 'at another server'}`)
+      // its owner's own list, which is what people see
+      const seen = users.find(other => other.home === server && other !== user)?.client?.users()
+      if (seen?.every(({ user_id }) => user_id !== user.id) === true) wrong.push(`people at ${server.name} do not see ${user.name}`)
+    }
+  }
+  for (const server of servers) {
+    if (server.running === undefined) wrong.push(`${server.name} does not run`)
+    for (const connection of world.network.connectionsOf(server.machine))
+      for (const end of connection.ends)
+        if (end.socket.buffered > 0 && connection.healthy) wrong.push(`${end.machine.name} holds unsent frames`)
+  }
+  return wrong
+}
+
+/** Runs a world to its end. Rejects only for a mistake of the simulation itself. */
+export const simulate = async (options: SimulationOptions, ground: Ground, watch: (world: World) => void = () => {}): Promise<Outcome> => {
+  const { seed, servers, users, timeMs, faults: names = faultNames, keep } = options
+  const world = createWorld({ seed, servers, users, liar: needsLiar(names) }, ground)
+  const { schedule } = world
+  const judge = createJudge(schedule.now)
+  let recorded = 0
+  let sent = 0
+  let displayed = 0
+  watch(world)
+  world.witnesses.join({
+    recorded: (_server, facts) => {
+      recorded += facts.length
+    },
+    sending: ({ to }) => {
+      sent += to.length
+    },
+    showed: (_user, { event }) => {
+      if (event === 'message') displayed += 1
+    },
+  })
+  for (const witness of [messages(world, judge), facts(world, judge), people(world, judge), soundness(judge)]) world.witnesses.join(witness)
+  const load = startLoad(world)
+  const faults = startFaults(world, { names, ...(keep !== undefined && { keep }) }, FIRST_FAULT_MS)
+
+  await schedule.run(timeMs)
+  faults.stop()
+  const until = timeMs + SETTLE_MS
+  for (let wrong = unsettled(world); ; wrong = unsettled(world)) {
+    if (wrong.length === 0 || schedule.now() >= until) {
+      judge.check('converged', wrong.length === 0, () => `${SETTLE_MS / 1_000} s after the last fault: ${wrong.slice(0, 8).join('; ')}`)
+      break
+    }
+    await schedule.run(Math.min(until, schedule.now() + LOOK_MS))
+  }
+  load.stop()
+  // what is on its way arrives
+  await schedule.run(schedule.now() + 2 * LOOK_MS)
+
+  for (const server of [...world.servers, ...(world.liar === undefined ? [] : [world.liar])]) {
+    server.kill()
+    server.disk.database.close()
+  }
+  for (const user of world.users) {
+    user.kill()
+    user.disk.database.close()
+  }
+  return {
+    seed,
+    virtualMs: Math.round(schedule.now()),
+    facts: recorded,
+    sent,
+    displayed,
+    faults: faults.counts,
+    drawn: faults.drawn(),
+    checked: judge.checked,
+    violations: judge.violations,
+  }
+}

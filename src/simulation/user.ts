@@ -1,0 +1,124 @@
+/** A person of a simulated world: the whole client library on simulated ports, and what they want to say. */
+import { createClient, type Client } from '../client/client.ts'
+import type { ClientFact } from '../client/facts.ts'
+import type { PublicKeyText, UserId } from '../protocol/ids.ts'
+import type { Quartz } from './clock.ts'
+import type { Dice } from './dice.ts'
+import { createDisk, openDisk, type Disk } from './disk.ts'
+import { createFiles } from './files.ts'
+import { createLife, type Life } from './life.ts'
+import type { Machine } from './network.ts'
+import { portsFor, type Place } from './place.ts'
+import type { SimulatedServer } from './server.ts'
+import type { ClientEvent } from '../client/events.ts'
+
+export interface SimulatedUser {
+  readonly name: string
+  readonly id: UserId
+  readonly key: { readonly pkcs8: Uint8Array; readonly text: PublicKeyText }
+  readonly machine: Machine
+  readonly disk: Disk
+  readonly quartz: Quartz
+  /** The server that this person's program dials. */
+  readonly home: SimulatedServer
+  readonly life: Life | undefined
+  readonly client: Client | undefined
+  start(): void
+  kill(): void
+  /** Says goodbye, and ends the program. */
+  leave(): void
+}
+
+export interface UserOptions {
+  readonly name: string
+  readonly address: string
+  readonly home: SimulatedServer
+  /** One of its own when left out. */
+  readonly id?: UserId
+}
+
+export const createUser = (place: Place, dice: Dice, { name, address, home, id = dice.uuid() as UserId }: UserOptions): SimulatedUser => {
+  const { schedule, network, makeKey, witnesses } = place
+  const key = makeKey()
+  let incarnations = 0
+
+  const live = async (life: Life, own: Dice): Promise<void> => {
+    const ports = portsFor(place, user.machine, user.quartz, life, own)
+    const fatal = (error: unknown): void => {
+      if (!life.alive) return
+      witnesses.showed(user, { event: 'error', code: 'FATAL', detail: error instanceof Error ? error.message : String(error) })
+      life.die()
+    }
+    const log = await openDisk<ClientFact>({
+      name,
+      disk: user.disk,
+      schedule,
+      life,
+      clock: ports.clock,
+      random: own.fork('salts'),
+      sha256: place.sha256,
+      committed: facts => {
+        witnesses.userRecorded(user, facts)
+      },
+    })
+    const client = await createClient({
+      ports,
+      identity: { userId: user.id, privateKey: await ports.crypto.importPrivateKey(key.pkcs8) },
+      name,
+      serverUrl: `ws://${home.machine.address}:${home.port}`,
+      log,
+      files: createFiles(life),
+      fatal,
+    })
+    if (!life.alive) return
+    client.events$.subscribe((event: ClientEvent) => {
+      if (life.alive) witnesses.showed(user, event)
+    })
+    user.client = client
+    client.connect()
+  }
+
+  const user: { -readonly [Part in keyof SimulatedUser]: SimulatedUser[Part] } = {
+    name,
+    id,
+    key,
+    machine: network.machine(name, address),
+    disk: createDisk(),
+    quartz: { offsetMs: dice.whole(-5_000, 5_000), rate: 1 + (dice.fraction() - 0.5) / 5_000 },
+    home,
+    life: undefined,
+    client: undefined,
+    start() {
+      if (user.life !== undefined || user.machine.dark) return
+      incarnations += 1
+      const life = createLife(() => {
+        user.life = undefined
+        user.client = undefined
+        user.machine.life = undefined
+        user.disk.fault = undefined
+        network.bury(user.machine)
+        witnesses.userDied(user)
+      })
+      user.life = life
+      user.machine.life = life
+      witnesses.userStarted(user)
+      live(life, dice.fork(`life ${incarnations}`)).catch((error: unknown) => {
+        if (!life.alive) return
+        witnesses.showed(user, { event: 'error', code: 'FATAL', detail: error instanceof Error ? error.message : String(error) })
+        life.die()
+      })
+    },
+    kill() {
+      user.life?.die()
+    },
+    leave() {
+      const { life, client } = user
+      if (life === undefined || client === undefined) return
+      // it is gone for everybody when its program has ended
+      void client.close().then(() => {
+        life.die()
+      })
+    },
+  }
+  return user
+}
