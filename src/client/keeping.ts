@@ -44,7 +44,9 @@ export interface Keeping {
 /** Messages to one reader that are on their way at once: the rest follows as receipts come. */
 const onTheWay = 32
 /** Milliseconds without a receipt after which a message is sent again: doubling from the first to the cap. */
-const resend = { firstMs: 5_000, capMs: 60_000 } as const
+const resend = { firstMs: 5_000, capMs: 30_000 } as const
+/** When one goes to the same reader, or a receipt of theirs has come, those before it that were sent so long ago go along: they are missed. */
+const alongMs = 2_000
 const lookMs = 1_000
 /** Milliseconds after which a message that nobody accepted has failed. */
 const keepMs = 604_800_000
@@ -65,6 +67,8 @@ interface Entry {
   /** The attachment over which it was sent last. */
   over: Attachment | undefined
   sends: number
+  /** Monotonic milliseconds. */
+  sentAt: number
   /** Monotonic milliseconds from which on it is sent again. */
   dueAt: number
   saidSent: boolean
@@ -104,7 +108,20 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
   const add = (draft: Pick<Draft, 'id' | 'to' | 'ts' | 'text'>, told: Told): Entry => {
     const { id, to, ts, text } = draft
     const end = Promise.withResolvers<boolean>()
-    const entry: Entry = { id, to, ts, text, bytes: utf8(text).length, over: undefined, sends: 0, dueAt: 0, saidSent: false, told, end }
+    const entry: Entry = {
+      id,
+      to,
+      ts,
+      text,
+      bytes: utf8(text).length,
+      over: undefined,
+      sends: 0,
+      sentAt: 0,
+      dueAt: 0,
+      saidSent: false,
+      told,
+      end,
+    }
     entries.set(entry.id, entry)
     queues.set(entry.to, [...(queues.get(entry.to) ?? []), entry])
     bytes += entry.bytes
@@ -131,20 +148,23 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       else if (state === 'delivered' || state === 'waiting') entry.told(state)
       entry.end.resolve(!failed)
     })
-    pump()
+    pump(entry.to)
   }
 
-  /** Sends what has not gone over this attachment, or went so long ago that it may be lost. */
-  const pump = (): void => {
+  /** Sends what has not gone over this attachment, or went so long ago that it may be lost. `live` is a reader who just answered. */
+  const pump = (live?: UserId): void => {
     const reached = attachment()
     if (reached === undefined) return
     const now = clock.monotonic()
     const texts: string[] = []
-    for (const queue of queues.values())
-      for (const entry of queue.slice(0, onTheWay)) {
-        if (entry.over === reached && entry.dueAt > now) continue
+    for (const [reader, queue] of queues) {
+      const first = queue.slice(0, onTheWay)
+      const along = reader === live || first.some(({ over }) => over !== reached)
+      for (const entry of first) {
+        if (entry.over === reached && entry.dueAt > now && !(along && now - entry.sentAt >= alongMs)) continue
         entry.sends = entry.over === reached ? entry.sends + 1 : 1
         entry.over = reached
+        entry.sentAt = now
         entry.dueAt = now + Math.min(resend.capMs, resend.firstMs * 2 ** Math.min(entry.sends - 1, 16))
         texts.push(entry.text)
         // a server that acknowledges nothing: more than this cannot be known
@@ -153,6 +173,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
             settle(entry.id, 'passed')
           })
       }
+    }
     if (texts.length > 0) send(texts)
     look()
   }
@@ -210,7 +231,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       const theirs = refs.filter(id => entries.get(id)?.to === recipient || journal.state.waiting.get(id) === recipient)
       if (theirs.length === 0) return
       if (state === 'delivered' || state === 'refused') {
-        const known = (from) === recipient ? await keyBook.pinned(recipient) : undefined
+        const known = from === recipient ? await keyBook.pinned(recipient) : undefined
         if (known === undefined || sig === undefined || !(await verifyPayload(crypto, known.verify, payloadText, sig))) return
       } else if (from !== server) return
       for (const id of theirs) {
@@ -227,7 +248,9 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
             tell(id, to, status, why)
           }).saidSent = true
     },
-    attached: pump,
+    attached: () => {
+      pump()
+    },
     lost(why) {
       for (const entry of entries.values()) say(entry, `${why} It is kept, and sent again.`)
     },
