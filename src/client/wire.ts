@@ -50,6 +50,8 @@ export const createWire = (options: {
     learnTime: serverTs => {
       const difference = serverTs - ports.clock.now()
       skew = Math.abs(difference) > believedSkewMs ? difference : 0
+      // what was given by a clock that ran ahead, as the hello's, would hold back every ts until that time has come
+      if (lastTs - serverTs > believedSkewMs) lastTs = serverTs
     },
     unsigned: ({ type, to, ts = nextTs(), payload }) => encodeFrame({ type, from: userId, to, ts, payloadText: canonicalOf(payload) }),
     signed: async ({ type, to, ts, payload }, priority) => {

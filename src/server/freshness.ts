@@ -8,10 +8,14 @@ import type { Node } from './node.ts'
 /** Its sender keeps it until it hears of it, and sends it again as it was: then it is recognised by its name, not held to a window of time. */
 export const asksReceipt = ({ payload }: Frame): boolean => (payload as { readonly receipt?: unknown }).receipt === true
 
-/** Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. */
+/**
+ * Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. Ours does as well: a client
+ * learns it with the answer to that hello. A message that asks for a receipt is never too old.
+ */
 export const requireFresh = (node: Node, frame: Frame, offset: number): void => {
   if (asksReceipt(frame)) return
-  const age = node.ports.clock.now() - (frame.ts + offset)
+  const byOurs = node.ports.clock.now() - frame.ts
+  const age = Math.abs(byOurs) < Math.abs(byOurs - offset) ? byOurs : byOurs - offset
   if (age > node.config.timing.acceptPastMs) throw new ProtocolError('TIMEOUT', 'stale', 'This frame is too old: check the clock.')
   if (-age > node.config.timing.acceptFutureMs)
     throw new ProtocolError('TIMEOUT', 'future', 'This frame is from the future: check the clock.')

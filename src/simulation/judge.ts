@@ -6,6 +6,7 @@ export const invariants = {
   shown_once: 'a program that lives shows no message twice',
   in_order: 'what one person writes to another is shown in the order of writing',
   truthful: 'what is shown as verified was written by that person, to whoever sees it, in these words',
+  intact: 'a file that is shown as verified is the one that was sent, byte for byte',
   confidential: 'no server and nobody between ever holds a message in the clear',
   keys: "nobody's key is replaced without an alarm",
   authentic: 'a server believes nothing about an honest server that it did not say itself',

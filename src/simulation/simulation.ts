@@ -46,22 +46,23 @@ const LOOK_MS = 2_000
 const unsettled = (world: World): readonly string[] => {
   const { servers, users } = world
   const wrong: string[] = []
-  for (const user of users) {
-    if (!isAttached(world, user)) wrong.push(`${user.name} is not attached to ${user.home.name}`)
-    for (const server of servers) {
-      if (server.running === undefined) continue
+  for (const user of users) if (!isAttached(world, user)) wrong.push(`${user.name} is not attached to ${user.home.name}`)
+  for (const server of servers) {
+    if (server.running === undefined) {
+      wrong.push(`${server.name} does not run`)
+      continue
+    }
+    for (const user of users) {
       const listed = listedAt(server, user.id)
       if (listed !== user.home.id) wrong.push(`${server.name} lists ${user.name} ${listed === undefined ? 'nowhere' : 'at another server'}`)
-      // its owner's own list, which is what people see
-      const seen = users.find(other => other.home === server && other !== user)?.client?.users()
-      if (seen?.every(({ user_id }) => user_id !== user.id) === true) wrong.push(`people at ${server.name} do not see ${user.name}`)
     }
-  }
-  for (const server of servers) {
-    if (server.running === undefined) wrong.push(`${server.name} does not run`)
-    for (const connection of world.network.connectionsOf(server.machine))
-      for (const end of connection.ends)
-        if (end.socket.buffered > 0 && connection.healthy) wrong.push(`${end.machine.name} holds unsent frames`)
+    // and what people see there
+    const someone = users.find(({ home }) => home === server)
+    const seen = new Set(someone?.client?.users().map(({ user_id }) => user_id))
+    for (const user of users)
+      if (someone !== undefined && user !== someone && !seen.has(user.id)) wrong.push(`${someone.name} does not see ${user.name}`)
+    for (const { ends, healthy } of world.network.connectionsOf(server.machine))
+      for (const { machine, socket } of ends) if (healthy && socket.buffered > 0) wrong.push(`${machine.name} holds unsent frames`)
   }
   return wrong
 }

@@ -1,4 +1,5 @@
 /** Messages between people: they arrive, once, in order, unread on the way, and from whom they say. */
+import { contentOf } from '../files.ts'
 import type { Judge } from '../judge.ts'
 import { MARK } from '../load.ts'
 import { openPath } from '../paths.ts'
@@ -18,6 +19,14 @@ export const messages = (world: World, judge: Judge): Witness => {
 
   const has = (user: SimulatedUser, text: string): boolean => shown.get(user)?.has(text) === true
 
+  const intact = (
+    user: SimulatedUser,
+    { name, size, sha256 }: { readonly name: string; readonly size: number; readonly sha256: string },
+  ): void => {
+    const hash = Buffer.from(world.place.sha256(contentOf(name, size))).toString('hex')
+    judge.check('intact', hash === sha256, () => `${user.name} was shown "${name}" with ${size} bytes, which are not those that were sent`)
+  }
+
   return {
     userStarted(user) {
       shown.set(user, new Set())
@@ -35,6 +44,7 @@ export const messages = (world: World, judge: Judge): Witness => {
       }
     },
     showed(user, event) {
+      if (event.event === 'file' && event.verified) intact(user, event)
       if (event.event !== 'message') return
       const { text, from, verified } = event
       const sending = sendings.get(text)
