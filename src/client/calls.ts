@@ -1,7 +1,7 @@
 /** What a person can ask of a client: each call ends in one event that answers it, with the caller's `ref`. */
 import type { UserId } from '../protocol/ids.ts'
 import type { ClientEvent, ListedUser } from './events.ts'
-import { decideServerTrust, decideTrust } from './facts.ts'
+import { decideServerTrust, decideTrust } from './decisions.ts'
 import type { Attachment } from './handshake.ts'
 import type { Journal } from './journal.ts'
 import type { Listing } from './listing.ts'
@@ -35,7 +35,8 @@ export interface Calls {
 export interface CallsOptions {
   readonly userId: UserId
   readonly name: string
-  readonly url: string
+  /** The address at which another server or key answers than before. */
+  readonly changedServer: () => string | undefined
   readonly journal: Journal
   readonly roster: Roster
   readonly listing: Listing
@@ -53,7 +54,7 @@ export interface CallsOptions {
 const maxCandidates = 10
 
 export const createCalls = (options: CallsOptions): Calls => {
-  const { userId, name, url, journal, roster, listing, writing, sendFile, emit, attached, keeps, retry } = options
+  const { userId, name, changedServer, journal, roster, listing, writing, sendFile, emit, attached, keeps, retry } = options
   const others = (): readonly Member[] => [...roster.members.values()].filter(member => member.id !== userId)
   const fail = (code: string, detail: string, ref: string | undefined): false => {
     emit({ event: 'error', code, detail, ...(ref !== undefined && { ref }) })
@@ -132,8 +133,9 @@ export const createCalls = (options: CallsOptions): Calls => {
     trust: (typed, { ref } = {}) => {
       const refs = ref === undefined ? {} : { ref }
       if (typed === undefined) {
-        const changed = journal.state.servers.get(url)?.changed
-        if (changed === undefined) return fail('NOTHING_TO_TRUST', 'The key of the server has not changed.', ref)
+        const url = changedServer()
+        const changed = url === undefined ? undefined : journal.state.servers.get(url)?.changed
+        if (url === undefined || changed === undefined) return fail('NOTHING_TO_TRUST', 'The key of the server has not changed.', ref)
         for (const fact of decideServerTrust(journal.state, url)) journal.record(`server:${changed.server}`, fact)
         journal.release(() => {
           emit({ event: 'trusted', kind: 'server_key', user_id: changed.server, name: changed.server, ...refs })

@@ -12,7 +12,8 @@ import { createConfirming } from './confirming.ts'
 import { createConnection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
 import type { ClientEvent } from './events.ts'
-import { decideServer, type ClientFact, type ServerPin } from './facts.ts'
+import { decideServer } from './decisions.ts'
+import type { ClientFact, ServerPin } from './facts.ts'
 import type { FileStore } from './file-store.ts'
 import type { Attachment } from './handshake.ts'
 import { openJournal } from './journal.ts'
@@ -26,6 +27,7 @@ import { createRoster } from './roster.ts'
 import { cleanLine, cleanName, nameProblem } from './sanitise.ts'
 import { createReceiving } from './transfers/receiving.ts'
 import { createSending } from './transfers/sending.ts'
+import { createServers } from './servers.ts'
 import { createStalls } from './transfers/stalls.ts'
 import { createWire } from './wire.ts'
 import { createWriting } from './writing.ts'
@@ -37,6 +39,10 @@ export interface ClientOptions {
   readonly name: string
   /** `ws://host:port` or `wss://…`. */
   readonly serverUrl: string
+  /** More of the same mesh, for when that one is gone; others are learned from the server. */
+  readonly otherUrls?: readonly string[]
+  /** Whether it goes to servers that nobody named; it does unless this is false. */
+  readonly moves?: boolean
   /** Opened for this client alone; it is not closed here. */
   readonly log: EventLog<ClientFact>
   readonly files: FileStore
@@ -59,11 +65,13 @@ export interface Client extends Calls {
 }
 
 const maxFileBytesByDefault = 1_073_741_824
-const caps = ['ack', 'blocks', 'bound', 'proof', 'receipts'] as const
+/** Milliseconds between questions which other servers there are. */
+const serversMs = 60_000
+const caps = ['ack', 'blocks', 'bound', 'ping', 'proof', 'receipts', 'servers'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
-  const { identity, serverUrl: url, log, files, maxFileBytes = maxFileBytesByDefault } = options
+  const { identity, serverUrl, otherUrls = [], moves = true, log, files, maxFileBytes = maxFileBytesByDefault } = options
   const ports: Ports = { reach: noFaultPoint, ...options.ports, clock: steadyClock(options.ports.clock) }
   const { userId, privateKey } = identity
   const { clock, crypto } = ports
@@ -82,6 +90,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   let wasReady = false
   /** Of the server that we were attached to last. */
   let serverCaps: readonly string[] = []
+  let cancelAsking = (): void => {}
 
   const stalls = createStalls({
     clock,
@@ -113,7 +122,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       .join('')
       .replace(/(.{4})(?=.)/g, '$1 ')
 
-  const accept = async (proven: ServerPin): Promise<boolean> => {
+  const servers = createServers([serverUrl, ...otherUrls.filter(url => url !== serverUrl)], journal, moves)
+  const accept = async (url: string, proven: ServerPin): Promise<boolean> => {
     record(`server:${proven.server}`, decideServer(journal.state, url, proven))
     await journal.flushed()
     const known = journal.state.servers.get(url)
@@ -128,12 +138,22 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const requestList = (): void => {
     void request('LIST_REQUEST', {})
   }
-  const request = async (type: 'LIST_REQUEST' | 'PUBKEY_REQUEST', payload: Readonly<Record<string, unknown>>): Promise<void> => {
+  const request = async (
+    type: 'LIST_REQUEST' | 'PUBKEY_REQUEST' | 'SERVERS_REQUEST',
+    payload: Readonly<Record<string, unknown>>,
+  ): Promise<void> => {
     try {
       connection.send([await wire.signed({ type, to: connection.attachment?.server || '*', payload }, 'control')])
     } catch (error) {
       crashed(error)
     }
+  }
+  /** Which servers there are changes; the answer is kept for the next time that ours is gone. */
+  const askForServers = (): void => {
+    cancelAsking()
+    if (!serverCaps.includes('servers')) return
+    void request('SERVERS_REQUEST', {})
+    cancelAsking = clock.after(serversMs, askForServers)
   }
   const listing = createListing({ clock, roster, request: requestList })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
@@ -178,10 +198,11 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     listing,
     outbox,
     keeping,
+    servers,
     receiving,
     emit,
     crashed,
-    read: createReading({ ...shared, ordering, confirming }),
+    read: createReading({ ...shared, ...sockets, ordering, confirming }),
   })
 
   const attached = ({ server, caps: can }: Attachment): void => {
@@ -190,6 +211,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     if (wasReady) emit({ event: 'resumed' })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true
+    keyBook.attached()
+    askForServers()
     keeping.attached()
   }
   const lost = (why: string): void => {
@@ -197,13 +220,15 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     stalls.failAll(why)
     outbox.lost(why)
     keeping.lost(why)
+    cancelAsking()
     ordering.lost()
     keyBook.detached()
     listing.lost()
   }
   const connection = createConnection({
     ports,
-    url,
+    servers,
+    wall: () => options.ports.clock.now(),
     userId,
     wire,
     hello: {
@@ -213,7 +238,6 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       meta: { display_name: name },
       caps,
     },
-    pin: () => journal.state.servers.get(url)?.pin,
     accept,
     attached,
     frame: dispatch,
@@ -228,7 +252,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const calls = createCalls({
     userId,
     name,
-    url,
+    changedServer: () => [...journal.state.servers].find(([, { changed }]) => changed !== undefined)?.[0],
     journal,
     roster,
     listing,
@@ -262,6 +286,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       stalls.failAll('The program was stopped.')
       outbox.lost('The program was stopped.')
       keeping.close()
+      cancelAsking()
       ordering.lost()
       keyBook.detached()
       listing.lost()

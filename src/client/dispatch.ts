@@ -16,6 +16,7 @@ import type { Outbox } from './outbox.ts'
 import type { Delivered } from './reading.ts'
 import type { Roster } from './roster.ts'
 import { cleanLine } from './sanitise.ts'
+import type { Servers } from './servers.ts'
 import type { Chunk, Offer, Receiving } from './transfers/receiving.ts'
 
 /** Frames with content that are being decrypted or wait for that; beyond it the socket is not read. */
@@ -28,6 +29,7 @@ export interface DispatchOptions {
   readonly listing: Listing
   readonly outbox: Outbox
   readonly keeping: Keeping
+  readonly servers: Servers
   readonly receiving: Receiving
   readonly read: (frame: AnyFrame, kind: MessageKind, payload: Delivered, attachment: Attachment) => Promise<void>
   readonly emit: (event: ClientEvent) => void
@@ -39,7 +41,7 @@ type Handler<T extends FrameType> = (frame: Frame<T>, attachment: Attachment) =>
 
 /** Answers a function that takes every attached frame; it resolves when the next may come. */
 export const createDispatch = (options: DispatchOptions) => {
-  const { journal, roster, keyBook, listing, outbox, keeping, receiving, read, emit, crashed } = options
+  const { journal, roster, keyBook, listing, outbox, keeping, servers, receiving, read, emit, crashed } = options
   const lanes: Lanes = createLanes()
 
   /** Content is decrypted beside the other frames: it may wait for a key that one of those brings. */
@@ -102,6 +104,10 @@ export const createDispatch = (options: DispatchOptions) => {
     PUBKEY_RESPONSE: ({ payload }) => {
       const { user_id: user, pubkey, enc_pubkey: encPubkey, caps = [] } = payload
       keyBook.announced(user, { pubkey, encPubkey, caps })
+    },
+    SERVERS: ({ payload }, attachment) => {
+      // only one that proved its key can vouch for others'
+      if (attachment.key !== undefined) servers.learn(payload)
     },
     USER_ADVERTISE: advertised,
     USER_REMOVE: ({ payload }) => {

@@ -27,6 +27,8 @@ export type ClientFact =
   | { readonly type: 'client.started'; readonly user: UserId; readonly epoch: number }
   /** Stream `server:<id>`. Who answers at an address, on first use; `changed` is an alarm and refused until `trusted`. */
   | ({ readonly type: 'server.pinned' | 'server.changed' | 'server.trusted'; readonly url: string } & ServerPin)
+  /** Stream `server:<id>`. Our server says who answers at an address: then nobody else is believed there. */
+  | ({ readonly type: 'server.learned'; readonly url: string } & ServerPin)
   /** Stream `user:<id>`. The first keys seen of a user, others than those, and a person's word that the others are right. */
   | ({ readonly type: 'key.pinned' | 'key.changed' | 'key.trusted'; readonly user: UserId } & UserKeys)
   /** The pinned keys came back without a person's word; the changed ones are forgotten. */
@@ -110,6 +112,8 @@ export interface ClientState {
   readonly users: ReadonlyMap<UserId, KnownUser>
   /** By address, `ws://host:port`. */
   readonly servers: ReadonlyMap<string, { readonly pin: ServerPin; readonly changed: ServerPin | undefined }>
+  /** Other servers of the mesh, as ours told of them. */
+  readonly learned: ReadonlyMap<string, ServerPin>
   /** Ids of the messages received last, so that a replay is not shown again, also after a restart. */
   readonly received: ReadonlySet<string>
   /** Messages that are not accepted yet, in the order in which they were written. */
@@ -125,6 +129,8 @@ export interface ClientState {
 export const clientLimits = {
   /** Users whose keys are kept. */
   maxPins: 20_000,
+  /** Servers that are remembered beside those that a person named. */
+  maxLearned: 16,
   /** Message ids that are remembered. */
   maxReceived: 10_000,
   /** Messages in mailboxes whose delivery can still be told. */
@@ -150,7 +156,13 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       return
     case 'server.pinned':
     case 'server.trusted':
+      draft.learned.delete(fact.url)
       draft.servers.set(fact.url, { pin: { server: fact.server, pubkey: fact.pubkey }, changed: undefined })
+      return
+    case 'server.learned':
+      draft.learned.delete(fact.url)
+      draft.learned.set(fact.url, { server: fact.server, pubkey: fact.pubkey })
+      if (draft.learned.size > clientLimits.maxLearned) draft.learned.delete(draft.learned.keys().next().value as string)
       return
     case 'server.changed': {
       const pin = draft.servers.get(fact.url)?.pin
@@ -230,13 +242,14 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
   }
 }
 
-const keysOf = ({ pubkey, encPubkey }: UserKeys): UserKeys => (encPubkey === undefined ? { pubkey } : { pubkey, encPubkey })
+export const keysOf = ({ pubkey, encPubkey }: UserKeys): UserKeys => (encPubkey === undefined ? { pubkey } : { pubkey, encPubkey })
 
 /** A fold in place: readers hold the readonly view. */
 export const createClientState = (): { readonly state: ClientState; evolve(fact: ClientFact): void } => {
   const draft: Draft = {
     users: new Map(),
     servers: new Map(),
+    learned: new Map(),
     received: new Set(),
     kept: new Map(),
     waiting: new Map(),
@@ -249,42 +262,4 @@ export const createClientState = (): { readonly state: ClientState; evolve(fact:
       evolve(draft, fact)
     },
   }
-}
-
-export const sameKeys = (a: UserKeys, b: UserKeys): boolean =>
-  a.pubkey === b.pubkey && (a.encPubkey ?? a.pubkey) === (b.encPubkey ?? b.pubkey)
-
-/** What follows from seeing `keys` announced for `user`: a pin, an alarm, or nothing. */
-export const decideKeys = (state: ClientState, user: UserId, keys: UserKeys): readonly ClientFact[] => {
-  const known = state.users.get(user)
-  if (known === undefined) {
-    const pin: ClientFact = { type: 'key.pinned', user, ...keysOf(keys) }
-    if (state.users.size < clientLimits.maxPins) return [pin]
-    for (const [stranger, { contact }] of state.users) if (!contact) return [{ type: 'key.forgotten', user: stranger }, pin]
-    return []
-  }
-  if (sameKeys(known.keys, keys)) return known.changed === undefined ? [] : [{ type: 'key.restored', user }]
-  if (known.changed !== undefined && sameKeys(known.changed, keys)) return []
-  return [{ type: 'key.changed', user, ...keysOf(keys) }]
-}
-
-/** A person's word that the changed keys of `user` are right; nothing when there is no change to trust. */
-export const decideTrust = (state: ClientState, user: UserId): readonly ClientFact[] => {
-  const changed = state.users.get(user)?.changed
-  return changed === undefined ? [] : [{ type: 'key.trusted', user, ...changed }]
-}
-
-/** What follows from a server proving itself at `url`: pinned on first use, an alarm when id or key differ from the pin. */
-export const decideServer = (state: ClientState, url: string, proven: ServerPin): readonly ClientFact[] => {
-  const known = state.servers.get(url)
-  if (known === undefined) return [{ type: 'server.pinned', url, ...proven }]
-  const same = (pin: ServerPin): boolean => pin.server === proven.server && pin.pubkey === proven.pubkey
-  if (same(known.pin) || (known.changed !== undefined && same(known.changed))) return []
-  return [{ type: 'server.changed', url, ...proven }]
-}
-
-/** A person's word that the changed server at `url` is right. */
-export const decideServerTrust = (state: ClientState, url: string): readonly ClientFact[] => {
-  const changed = state.servers.get(url)?.changed
-  return changed === undefined ? [] : [{ type: 'server.trusted', url, ...changed }]
 }

@@ -5,7 +5,8 @@ import type { Clock } from '../ports/clock.ts'
 import type { Crypto, PublicKey } from '../ports/crypto.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { PublicKeyText, UserId } from '../protocol/ids.ts'
-import { decideKeys, sameKeys, type ClientFact, type UserKeys } from './facts.ts'
+import { decideKeys, sameKeys } from './decisions.ts'
+import type { ClientFact, UserKeys } from './facts.ts'
 import type { Journal } from './journal.ts'
 import type { Member, Roster } from './roster.ts'
 
@@ -43,6 +44,8 @@ export interface KeyBook {
   recipient(user: UserId): Promise<KnownKeys & { readonly caps: readonly string[] }>
   /** Records the construction that a key used first. */
   learn(user: UserId, pubkey: PublicKeyText, construction: string): void
+  /** Asks what was asked for while there was no connection. */
+  attached(): void
   /** Requests without an answer end; a stock server that does not answer one is not asked again in this session. */
   detached(): void
 }
@@ -171,6 +174,9 @@ export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, 
     learn: (user, pubkey, construction) => {
       if (journal.state.users.get(user)?.construction === undefined)
         journal.record(`user:${user}`, { type: 'construction.learned', user, pubkey, construction })
+    },
+    attached: () => {
+      for (const user of requests.keys()) request(user)
     },
     detached: () => {
       for (const { settle } of [...requests.values()]) settle()

@@ -34,6 +34,7 @@ export interface ReadingOptions {
   readonly keyBook: KeyBook
   readonly ordering: Ordering
   readonly confirming: Confirming
+  readonly attachment: () => Attachment | undefined
   readonly nameOf: (user: UserId) => string
   readonly emit: (event: ClientEvent) => void
 }
@@ -66,7 +67,7 @@ const clearText = ({ ciphertext, text }: Delivered): string | undefined => {
 
 /** Answers a function that takes one frame with a message in it and resolves when it was dealt with. */
 export const createReading = (options: ReadingOptions) => {
-  const { crypto, userId, privateKey, journal, keyBook, ordering, confirming, nameOf, emit } = options
+  const { crypto, userId, privateKey, journal, keyBook, ordering, confirming, attachment: current, nameOf, emit } = options
 
   const open = async (frame: AnyFrame, kind: MessageKind, payload: Delivered, sender: UserId): Promise<Opened> => {
     const { ciphertext } = payload
@@ -119,6 +120,8 @@ export const createReading = (options: ReadingOptions) => {
       return
     }
     const verified = (await author) && opened.ours && (kind === 'public' || frame.to === userId)
+    // the key could not be asked for any more; whoever asks for a receipt sends it again
+    if (!verified && asked && current() !== attachment) return
     const { text, order } = opened
     const shown = (): boolean => journal.state.received.has(mark(true)) || journal.state.received.has(mark(verified))
     const show = (): void => {

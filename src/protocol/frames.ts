@@ -58,6 +58,8 @@ export const frames = {
     doc: 'A user is no longer attached there (§8.2). Relayed unchanged.',
   },
   HEARTBEAT: { by: ['server'], toUsers: false, signature: 'required', doc: 'The link is alive (§8.4, §11).' },
+  PING: { by: ['user'], toUsers: false, signature: 'absent', doc: 'Is anybody there? Of users with `ping`.' },
+  PONG: { by: [], toUsers: true, signature: 'absent', doc: 'Answers a ping.' },
   PUBLIC_CHANNEL_ADD: {
     by: ['server'],
     toUsers: true,
@@ -86,6 +88,13 @@ export const frames = {
   FILE_END: { by: ['user'], toUsers: true, signature: 'required', doc: 'All pieces were sent (§9.4).' },
   LIST_REQUEST: { by: ['user'], toUsers: false, signature: 'optional', doc: 'Who is online? (§14)' },
   LIST_RESPONSE: { by: [], toUsers: true, signature: 'required', doc: 'Users of the whole mesh by name, in parts of at most 200.' },
+  SERVERS_REQUEST: {
+    by: ['user'],
+    toUsers: false,
+    signature: 'optional',
+    doc: 'Which other servers may I attach to? Of users with `servers`.',
+  },
+  SERVERS: { by: [], toUsers: true, signature: 'required', doc: 'Servers that are linked with this one, with address and key.' },
   PUBKEY_REQUEST: { by: ['user'], toUsers: false, signature: 'optional', doc: 'By which key does a user sign? (§13)' },
   PUBKEY_RESPONSE: { by: [], toUsers: true, signature: 'required', doc: "The directory's key of a user (§13)." },
   RECEIPT: {

@@ -60,6 +60,8 @@ export const presence = {
   }),
   USER_REMOVE: z.looseObject({ user_id: userId, server_id: serverId, seq: field.presenceSeq.optional() }),
   HEARTBEAT: empty,
+  PING: z.looseObject({ n: field.count }),
+  PONG: z.looseObject({ n: field.count }),
 } as const
 
 /** Keys of the public channel, SOCP §9.3; taken from stock servers and not acted upon. */
@@ -166,6 +168,12 @@ export const service = {
       )
       .max(limits.maxEntries),
     more: z.boolean().default(false),
+  }),
+  SERVERS_REQUEST: empty,
+  SERVERS: z.looseObject({
+    servers: z
+      .array(z.looseObject({ server_id: serverId, host: field.host, port: field.port, pubkey: field.keyText }))
+      .max(limits.maxEntries),
   }),
   PUBKEY_REQUEST: z.looseObject({ user_id: userId, req_id: z.string().max(limits.maxIdLength).optional() }),
   PUBKEY_RESPONSE: z.looseObject({

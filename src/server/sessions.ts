@@ -54,7 +54,7 @@ type Received =
   | { readonly connection: Connection; readonly closed: string }
 
 /** What this server does for users who list it too. */
-const USER_CAPS = ['receipts'] as const
+const USER_CAPS = ['receipts', 'ping', 'servers'] as const
 
 /** Addresses whose rate is remembered; one that comes back after so many others begins anew. */
 const KEPT_ADDRESSES = 8_192
@@ -88,6 +88,14 @@ export const createSessions = (node: Node): Sessions => {
       return
     }
     if (frame.type === 'ACK' || frame.type === 'ERROR') return
+    if (frame.type === 'PING') {
+      const { n } = frame.payload
+      // a server whose disk stands still is of no use to anybody: its silence says so
+      node.runtime.release(() => {
+        connection.channel.send('control', node.unsigned('PONG', peer.id, { n }))
+      })
+      return
+    }
     if (frame.from !== peer.id) throw new ProtocolError('NAME_IN_USE', 'not_yours', 'This socket is attached under another id.')
     if (frame.type === 'RECEIPT') {
       // it says the same however often it comes, and whenever
@@ -125,6 +133,9 @@ export const createSessions = (node: Node): Sessions => {
       case 'LIST_REQUEST':
         // a long list is many answers: its asker waits for as many turns
         sessions.get(peer.id)?.bucket.borrow(node.directoryService.list(connection, peer, frame) - 1)
+        return
+      case 'SERVERS_REQUEST':
+        node.directoryService.servers(connection, peer)
         return
       case 'PUBKEY_REQUEST':
         node.directoryService.key(connection, peer, frame)

@@ -33,7 +33,8 @@ export interface MeshClient {
 
 export interface MeshClientOptions {
   readonly disk?: MemoryDisk
-  readonly servers?: readonly string[]
+  readonly otherUrls?: readonly string[]
+  readonly moves?: boolean
 }
 
 export const urlOf = (node: MeshNode): string => `ws://127.0.0.1:${node.port}`
@@ -54,7 +55,7 @@ export const openMeshClient = async (
   mesh: Mesh,
   node: MeshNode,
   n: number,
-  { disk = memoryDisk() }: MeshClientOptions = {},
+  { disk = memoryDisk(), otherUrls = [], moves = true }: MeshClientOptions = {},
 ): Promise<MeshClient> => {
   const clock = createMortalClock(mesh.clock)
   const host = mesh.network.host(`client ${n}`)
@@ -67,6 +68,8 @@ export const openMeshClient = async (
     identity: { userId: userId(n), privateKey: await key.privateKey(mesh.crypto) },
     name: `user ${n}`,
     serverUrl: urlOf(node),
+    otherUrls,
+    moves,
     log: memoryLog<ClientFact>({
       disk,
       endOfTick: run => {
