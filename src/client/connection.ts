@@ -126,11 +126,12 @@ export const createConnection = (options: ConnectionOptions): Connection => {
 
   const closed = (socket: Socket, reason: string): void => {
     // one that was given up closes after the next was opened
-    if (life?.socket !== socket) return
+    const over = life
+    if (over?.socket !== socket) return
     const before = attachment
-    const confused = life?.handshake.confused ?? false
-    life?.handshake.cancel()
-    life?.inbox.close()
+    const confused = over.handshake.confused
+    over.handshake.cancel()
+    over.inbox.close()
     pulse?.stop()
     pulse = undefined
     life = undefined
