@@ -26,6 +26,7 @@ const adapters = '^src/(ports/node|cli)/|^src/store/sqlite-|/node-[a-z-]+[.]ts$'
 const owners = {
   'better-sqlite3': '^src/store/sqlite-',
   ws: '^src/ports/node/',
+  'prom-client': '^src/ports/node/',
   commander: '^src/cli/',
   '@clack/prompts': '^src/cli/',
   'cli-progress': '^src/cli/',

@@ -17,6 +17,8 @@ export interface RuntimeOptions<F extends { readonly type: string }> {
   readonly perform: (effect: NamedEffect) => void
   /** Called once when the log refuses or the fold breaks: the process must stop with this sentence. */
   readonly fatal: (error: Error) => void
+  /** Called after each commit: how long (ms) the log took from being handed a batch of so many facts. */
+  readonly committed?: (ms: number, facts: number) => void
   /** Called when `perform` or a released function threw, which is a bug; the rest goes on. */
   readonly crashed: (error: unknown, effect: NamedEffect | undefined) => void
 }
@@ -116,12 +118,14 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
   }
 
   const append = async (batch: Batch<F>): Promise<void> => {
+    const began = clock.monotonic()
     try {
       await log.append(batch.facts, { expected: { epoch: log.epoch } })
     } catch (error) {
       stop(error instanceof Error ? error : new Error('the log refused', { cause: error }))
       return
     }
+    options.committed?.(clock.monotonic() - began, batch.facts.length)
     batch.committed = true
     reach('batch committed')
     drain()

@@ -95,6 +95,8 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
           event.kind === 'user_key' ? `The new key of ${event.name} is trusted now.` : 'The new key of the server is trusted now.',
         ),
       )
+    case 'notice':
+      return complain(styled('yellow', event.detail))
     case 'error':
       return complain(styled('red', event.detail))
   }

@@ -13,6 +13,7 @@ import { nodeNetwork } from '../ports/node/network.ts'
 import { nodeRandom } from '../ports/node/random.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { openSqliteLog } from '../store/sqlite-log.ts'
+import { readPem } from './tls-files.ts'
 import { helpLines } from './chat-lines.ts'
 import { createChatSession } from './chat-session.ts'
 import { createChatTerminal, type ChatTerminal } from './chat-terminal.ts'
@@ -25,6 +26,8 @@ import { tell, READER_GONE } from './output.ts'
 import { readPassphrase } from './passphrase.ts'
 
 interface ChatOptions {
+  readonly ca?: string
+  readonly anyCertificate?: true
   readonly server: readonly string[]
   readonly name: string
   readonly data?: string
@@ -81,8 +84,12 @@ const chat = async (options: ChatOptions): Promise<void> => {
   const ended = new Promise<ExitCode>(resolve => {
     end = resolve
   })
+  const trust = {
+    any: options.anyCertificate === true,
+    ...(options.ca === undefined ? {} : { ca: await readPem('list of trusted certificates', options.ca, false) }),
+  }
   const client = await createClient({
-    ports: { clock, crypto, random, network: nodeNetwork() },
+    ports: { clock, crypto, random, network: nodeNetwork({ trust }) },
     identity: { userId: identity.id as UserId, privateKey: identity.privateKey },
     name: options.name,
     serverUrl: url,
@@ -209,13 +216,15 @@ export const addChat = (program: Command): void => {
     .description('chat through a server, end to end encrypted; without a terminal it reads commands from standard input')
     .requiredOption(
       '--server <url>',
-      'address of the server: ws://HOST:PORT; more of the same mesh may follow, for when it is gone',
+      'address of the server: ws://HOST:PORT or wss://HOST:PORT; more of the same mesh may follow, for when it is gone',
       collected,
     )
     .requiredOption('--name <name>', 'what others call you')
     .option('--data <dir>', 'data directory: key, history, pins and log (default: one for each name)')
     .option('--downloads <dir>', 'where received files go (default: downloads in the data directory)')
     .option('--passphrase-file <file>', 'file whose first line is the passphrase of the key')
+    .option('--ca <file>', 'PEM certificates to trust beside those of the system, for wss://')
+    .option('--any-certificate', 'take any certificate: the server still proves itself by its pinned key, but others may listen in between')
     .option('--json', 'print one JSON object a line')
     .action(chat)
   withExamples(command, [

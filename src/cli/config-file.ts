@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { parse, YAMLParseError } from 'yaml'
 import { type z } from 'zod'
 import { parsePublicKey } from '../crypto/public-key.ts'
+import { parseAddress } from '../protocol/address.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import { bootstrapSchema, configSchema, type NodeConfig, parseHostPort } from '../server/config.ts'
+import { bootstrapSchema, configSchema, type NodeConfig } from '../server/config.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
 
 export interface ServeOptions {
@@ -15,9 +16,12 @@ export interface ServeOptions {
   readonly bootstrap?: string
   readonly config?: string
   readonly passphraseFile?: string
+  readonly http?: number
+  readonly logLevel?: NodeConfig['log_level']
   readonly json?: true
 }
 
+const LOOPBACK = '127.0.0.1'
 const WILDCARDS = new Set(['0.0.0.0', '::', '[::]', ''])
 
 const bad = (message: string, cause?: unknown): CommandFailure => new CommandFailure(message, exitCodes.data, { cause })
@@ -70,7 +74,7 @@ export const readConfig = async (options: ServeOptions): Promise<NodeConfig> => 
   }
   const host = options.host ?? config.host
   const advertise = options.advertise ?? config.advertise
-  if (advertise !== undefined && parseHostPort(advertise) === undefined)
+  if (advertise !== undefined && parseAddress(advertise) === undefined)
     throw options.advertise === undefined
       ? bad(`${file} cannot be used, at advertise: it takes HOST:PORT, not ${advertise}.`)
       : new CommandFailure(`--advertise takes HOST:PORT, not ${advertise}.`, exitCodes.usage)
@@ -85,5 +89,7 @@ export const readConfig = async (options: ServeOptions): Promise<NodeConfig> => 
     port: options.port ?? config.port,
     ...(advertise === undefined ? {} : { advertise }),
     bootstrap_servers: introducers,
+    ...(options.http === undefined ? {} : { http: { host: config.http?.host ?? LOOPBACK, port: options.http } }),
+    ...(options.logLevel === undefined ? {} : { log_level: options.logLevel }),
   }
 }

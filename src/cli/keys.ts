@@ -1,9 +1,9 @@
 /** `socp keys`: makes and shows the key and id of a data directory. */
-import { createHash } from 'node:crypto'
 import type { Command } from 'commander'
 import { ensuredDirectory, existingDirectory, serverDirectory } from './data-directory.ts'
 import { createIdentity, loadIdentity, type Identity } from './identity.ts'
 import { withExamples } from './options.ts'
+import { fingerprintOf } from './fingerprint.ts'
 import { jsonLine, printLine, styled, tell } from './output.ts'
 import { readPassphrase } from './passphrase.ts'
 
@@ -12,10 +12,6 @@ interface KeysOptions {
   readonly passphraseFile?: string
   readonly json?: true
 }
-
-/** SHA-256 of the SPKI DER in hex, in groups that can be read aloud. */
-const fingerprintOf = (pubkey: string): string =>
-  createHash('sha256').update(Buffer.from(pubkey, 'base64url')).digest('hex').match(/.{4}/g)?.join(' ') ?? ''
 
 const print = async ({ id, privateKey }: Identity, directory: string, json: boolean): Promise<void> => {
   const pubkey = privateKey.publicKey.text

@@ -12,6 +12,7 @@ import { CommandFailure, exitCodes } from './failure.ts'
 import { command, commandRunning, type NodeOptions } from './node-control.ts'
 import { sequenceNumber, withExamples } from './options.ts'
 import { jsonLine, printLine, shown, styled, tell } from './output.ts'
+import { plural } from './tables.ts'
 
 interface AdminOptions extends NodeOptions {
   readonly json?: true
@@ -23,8 +24,6 @@ const KEPT = 1_000
 /** Prints a result: the object for scripts, a sentence for people. */
 const answer = (json: true | undefined, result: unknown, sentence: string): Promise<void> =>
   printLine(json === true ? jsonLine(result) : sentence)
-
-const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
 const compact = async ({ keep, json, ...node }: AdminOptions & { readonly keep: number }): Promise<void> => {
   const result = (await command(node, 'compact', { keep })) as { readonly dropped: number; readonly base: number }
@@ -87,15 +86,18 @@ const sure = async (user: string): Promise<boolean> => {
 const purge = async (user: string, { json, yes, ...node }: AdminOptions & { readonly yes?: true }): Promise<void> => {
   if (user.length > 64) throw new CommandFailure('A user id has at most 64 characters.', exitCodes.usage)
   if (yes !== true && !(await sure(user))) throw new CommandFailure('Nothing was erased.', exitCodes.failed)
-  const result = (await command(node, 'purge', { user })) as { readonly rows: number; readonly wiped: boolean }
+  const result = (await command(node, 'purge', { user })) as { readonly known: boolean; readonly rows: number; readonly wiped: boolean }
   if (!result.wiped)
     tell('socp: another program reads the log and keeps old pages: let it end, then purge once more. Copies and backups are not touched.')
+  if (!result.known)
+    throw new CommandFailure(
+      `Nobody is known here by the id ${shown(user)}, or they were purged before: nothing was recorded. "socp state" prints the ids that are known.`,
+      exitCodes.usage,
+    )
   await answer(
     json,
     result,
-    result.rows === 0
-      ? `Nothing about ${shown(user)} was recorded here.`
-      : `Everything about ${shown(user)} was erased: ${plural(result.rows, 'row')}. Backups that you made hold it still.`,
+    `Everything about ${shown(user)} was erased: ${plural(result.rows, 'row')}. Backups that you made hold it still.`,
   )
 }
 

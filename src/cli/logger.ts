@@ -5,19 +5,43 @@ import { shown, tell } from './output.ts'
 
 const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
-/** `events`: links coming and going are printed already, so a person is spared the second line. */
-export const createLogger = (level: LogLevel, { events }: { readonly events: boolean }): Log => {
-  if (process.stderr.isTTY) {
-    const least = Math.max(ORDER.indexOf(level), events ? ORDER.indexOf('warn') : 0)
-    return (at, message, fields = {}) => {
-      if (ORDER.indexOf(at) < least) return
-      const details = Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`)
-      tell(shown([`${at}:`, message, ...details].join(' ')))
+/** Fields that no line may have a value under, whoever hands it over: private keys, passphrases, and what people write to each other. */
+const SECRET = ['privateKey', 'private_key', 'pkcs8', 'passphrase', 'key', 'text', 'plaintext', 'ciphertext', 'payload']
+
+const plain = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
+
+/** For a person: the event, why, and the other fields. */
+const forPeople = (at: LogLevel, event: string, { why, ...fields }: Readonly<Record<string, unknown>>): string => {
+  const details = Object.entries(fields)
+    .filter(([name, value]) => value !== undefined && !SECRET.includes(name))
+    .map(([name, value]) => `${name}=${plain(value)}`)
+  return [`${at}:`, why === undefined ? event : `${event}: ${plain(why)}`, ...details].join(' ')
+}
+
+/**
+ * `level` is asked at every line, so it may change. `events`: links coming and going are printed already, so a person is spared the
+ * second line. A line of JSON is `{"level","time",…fields,"event"}`; `event` is the same text whenever the same thing happens.
+ */
+export const createLogger = (level: () => LogLevel, { events }: { readonly events: boolean }): Log => {
+  const spared = events && process.stderr.isTTY ? ORDER.indexOf('warn') : 0
+  const quiet = (at: LogLevel): boolean => ORDER.indexOf(at) < Math.max(ORDER.indexOf(level()), spared)
+  if (process.stderr.isTTY)
+    return (at, event, fields = {}) => {
+      if (!quiet(at)) tell(shown(forPeople(at, event, fields)))
     }
-  }
-  // synchronous: the last line before an end is the one that is needed
-  const logger = pino({ level, base: null }, destination({ dest: 2, sync: true }))
-  return (at, message, fields = {}) => {
-    logger[at](fields, message)
+  const logger = pino(
+    {
+      level: 'debug',
+      base: null,
+      messageKey: 'event',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label }) },
+      redact: { paths: SECRET, remove: true },
+    },
+    // synchronous: the last line before an end is the one that is needed
+    destination({ dest: 2, sync: true }),
+  )
+  return (at, event, fields = {}) => {
+    if (!quiet(at)) logger[at](fields, event)
   }
 }

@@ -11,8 +11,10 @@ import { addMachine } from './machine.ts'
 import { addReplay } from './replay.ts'
 import { addLogAdmin } from './log-admin.ts'
 import { addChat } from './chat.ts'
+import { addPeers, addUsers } from './peers.ts'
 import { addSimulate } from './simulate.ts'
 import { addState } from './state.ts'
+import { addStatus } from './status.ts'
 import { addServe } from './serve.ts'
 import { withExamples } from './options.ts'
 import { tell } from './output.ts'
@@ -26,6 +28,9 @@ const commands: readonly ((program: Command) => void)[] = [
   program => {
     addLogAdmin(addLog(program))
   },
+  addStatus,
+  addPeers,
+  addUsers,
   addState,
   addReplay,
   addMachine,

@@ -52,6 +52,12 @@ export const stateLines = (state: PastState): readonly string[] => [
       shortKey(text(pin['pubkey'])),
     ]),
   ),
+  ...(Object.keys(state.bans).length === 0
+    ? []
+    : section(
+        'Banned servers',
+        rowsOf(state.bans).map(([id, ban]) => [id, text(ban['why']), ban['pubkey'] === null ? '' : shortKey(text(ban['pubkey']))]),
+      )),
   ...(Object.keys(state.set_aside).length === 0
     ? []
     : section(

@@ -48,7 +48,7 @@ export const shortKey = (pubkey: string): string => `…${pubkey.slice(-24)}`
 
 const provenWord = (proven: boolean): string => (proven ? 'proven' : 'unproven')
 
-const humanLines = ({ seq, server_id, epoch, running, directory, pins, machines }: NodeView): readonly string[] => [
+const humanLines = ({ seq, server_id, epoch, running, directory, pins, bans, machines }: NodeView): readonly string[] => [
   `${styled('bold', 'server')} ${server_id ?? 'that has never started'}, epoch ${epoch}, ${running ? 'not stopped cleanly or still running' : 'stopped'}, at fact ${seq}`,
   ...section(
     'Users',
@@ -71,6 +71,10 @@ const humanLines = ({ seq, server_id, epoch, running, directory, pins, machines 
       provenWord(proven),
       shortKey(pubkey),
     ]),
+  ),
+  ...section(
+    'Banned servers',
+    Object.entries(bans).map(([id, { pubkey, why }]) => [id, why, pubkey === null ? '' : shortKey(pubkey)]),
   ),
   ...section(
     'Machines',

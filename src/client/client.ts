@@ -67,7 +67,7 @@ export interface Client extends Calls {
 const maxFileBytesByDefault = 1_073_741_824
 /** Milliseconds between questions which other servers there are. */
 const serversMs = 60_000
-const caps = ['ack', 'blocks', 'bound', 'ping', 'proof', 'receipts', 'servers'] as const
+const caps = ['ack', 'blocks', 'bound', 'notice', 'ping', 'proof', 'receipts', 'servers'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
@@ -208,10 +208,10 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const attached = ({ server, caps: can }: Attachment): void => {
     serverCaps = can
     void listing.refresh()
+    keyBook.attached()
     if (wasReady) emit({ event: 'resumed' })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true
-    keyBook.attached()
     askForServers()
     keeping.attached()
   }

@@ -98,6 +98,9 @@ export const createDispatch = (options: DispatchOptions) => {
     },
     RECEIPT: (frame, attachment) => keeping.receipt(frame, attachment),
     ERROR: refused,
+    SERVER_NOTICE: ({ payload: { code, detail = '' } }) => {
+      emit({ event: 'notice', code: cleanLine(code, 64), detail: cleanLine(detail) })
+    },
     LIST_RESPONSE: ({ payload }) => {
       listing.part(payload)
     },

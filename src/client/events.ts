@@ -83,4 +83,6 @@ export type ClientEvent =
     }
   /** A person's word for a changed key was recorded. */
   | { readonly event: 'trusted'; readonly kind: AlarmKind; readonly user_id: string; readonly name: string; readonly ref?: string }
+  /** How the server is: what it refuses for now, or that it is about to cut this client. */
+  | { readonly event: 'notice'; readonly code: string; readonly detail: string }
   | ErrorEvent

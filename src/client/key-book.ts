@@ -44,7 +44,7 @@ export interface KeyBook {
   recipient(user: UserId): Promise<KnownKeys & { readonly caps: readonly string[] }>
   /** Records the construction that a key used first. */
   learn(user: UserId, pubkey: PublicKeyText, construction: string): void
-  /** Asks what was asked for while there was no connection. */
+  /** Asks for what somebody waits for since before there was a connection to ask over. */
   attached(): void
   /** Requests without an answer end; a stock server that does not answer one is not asked again in this session. */
   detached(): void

@@ -77,7 +77,7 @@ export const nodeCrypto = (options: NodeCryptoOptions = {}): Crypto => {
   }
 
   return {
-    sha256: bytes => plain(hash('sha256', bytes, 'buffer')),
+    sha256: createDigests(),
     importPublicKey: keys.publicKey,
     importPrivateKey,
     generateKey: async () => {
@@ -107,6 +107,25 @@ const verifyInPool = promisify(opensslVerify)
 
 /** A view of the same bytes without Buffer's methods, so that both ports answer the same type. */
 const plain = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+
+/** Digests a slab: whoever keeps one for long keeps the slab, so they are few. */
+const SLAB = 64
+const DIGEST_BYTES = 32
+
+/** SHA-256 without a buffer of its own for each digest, which costs as much as the hash: the log makes two for every row. */
+const createDigests = (): ((bytes: Uint8Array) => Uint8Array) => {
+  let slab = Buffer.allocUnsafeSlow(SLAB * DIGEST_BYTES)
+  let end = 0
+  return bytes => {
+    if (end === slab.length) {
+      slab = Buffer.allocUnsafeSlow(SLAB * DIGEST_BYTES)
+      end = 0
+    }
+    slab.write(hash('sha256', bytes, 'binary'), end, 'latin1')
+    end += DIGEST_BYTES
+    return new Uint8Array(slab.buffer, end - DIGEST_BYTES, DIGEST_BYTES)
+  }
+}
 
 const oaepParameters = (label: Uint8Array | undefined): webcrypto.RsaOaepParams => ({
   name: 'RSA-OAEP',

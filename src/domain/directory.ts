@@ -2,7 +2,7 @@
 import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 import type { UserMeta } from '../protocol/meta.ts'
 import type { PresenceFact, PresenceSeq, SessionFact } from './facts.ts'
-import { compareSeq, isNews, newOriginOrder, type OriginOrder, remember } from './presence-order.ts'
+import { compareSeq, isNews, newOriginOrder, type OriginOrder, remember, takeBack } from './presence-order.ts'
 
 /** One server's word that a user is attached to it. */
 export interface Claim {
@@ -103,7 +103,7 @@ export const nextSeq = (directory: Directory): PresenceSeq => [directory.lastSeq
 
 /** A presence frame whose signature was verified with the key of its origin. */
 export interface PresenceCommand {
-  readonly fact: Exclude<PresenceFact, { readonly type: 'user.keyConflicted' }>
+  readonly fact: Extract<PresenceFact, { readonly type: 'user.advertised' | 'user.removed' }>
   /** It came over the origin's own authenticated link. */
   readonly direct: boolean
   /** There is such a link, whether or not this came over it. */
@@ -180,6 +180,13 @@ export const evolveDirectory = (directory: Directory, fact: SessionFact | Presen
       draft.conflicts.add(conflictKey(fact.user, fact.pubkey))
       if (draft.conflicts.size > MAX_CONFLICTS) draft.conflicts.delete(draft.conflicts.values().next().value as string)
       return
+    case 'user.unpinned':
+      draft.pins.delete(fact.user)
+      if (fact.pubkey !== undefined) draft.pins.set(fact.user, { pubkey: fact.pubkey, encPubkey: undefined, proven: false })
+      for (const pair of draft.conflicts) if (pair.startsWith(`${fact.user} `)) draft.conflicts.delete(pair)
+      // who was announced was the holder of the key that counts no more
+      for (const held of draft.users.get(fact.user)?.claims ?? []) if (held.server !== draft.self) withdraw(draft, fact.user, held)
+      return
   }
 }
 
@@ -196,6 +203,15 @@ export const forgetOrigin = (directory: Directory, server: ServerId): void => {
   const draft = directory as DirectoryDraft
   for (const entry of [...draft.users.values()]) unclaim(draft, entry.id, server)
   draft.origins.delete(server)
+}
+
+/** What a server said about its users counts no more, until it says it again. */
+export const silenceOrigin = (directory: Directory, server: ServerId): void => {
+  const draft = directory as DirectoryDraft
+  for (const entry of [...draft.users.values()]) {
+    const held = entry.claims.find(({ server: by }) => by === server)
+    if (held !== undefined) withdraw(draft, entry.id, held)
+  }
 }
 
 /** Counts a presence event that no presence fact names. */
@@ -275,6 +291,13 @@ const unclaim = (draft: DirectoryDraft, user: UserId, server: ServerId): void =>
     draft.users.delete(user)
     draft.attached.delete(user)
   } else draft.users.set(user, { id: user, claims: entry.claims.filter(held => held.server !== server), local: entry.local })
+}
+
+/** Takes a claim away that its server did not take back: the event that made it may make it again, an older one may not. */
+const withdraw = (draft: DirectoryDraft, user: UserId, { server, seq }: Claim): void => {
+  const order = draft.origins.get(server)
+  if (order !== undefined && seq !== undefined) takeBack(order, user, seq)
+  unclaim(draft, user, server)
 }
 
 const setLocal = (draft: DirectoryDraft, user: UserId, local: LocalState | undefined): void => {

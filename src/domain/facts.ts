@@ -30,12 +30,22 @@ export type MembershipFact =
       readonly pubkey: PublicKeyText
       readonly host: string
       readonly port: number
+      /** One speaks TLS there. */
+      readonly tls?: true
       /** The introducer that vouched, or the operator's own list. */
       readonly vouchedBy: ServerId | 'operator'
     }
   /** Pinned but never linked within the time that a newcomer has; its place is free again. */
   | { readonly type: 'server.forgotten'; readonly server: ServerId }
-  | { readonly type: 'server.moved'; readonly server: ServerId; readonly host: string; readonly port: number }
+  | { readonly type: 'server.moved'; readonly server: ServerId; readonly host: string; readonly port: number; readonly tls?: true }
+
+/** What the operator decided about a server. Stream `server:<id>`. */
+export type OperatorFact =
+  /** Neither linked nor believed until it is unbanned, under this id or this key; the key is left out where none was known. */
+  | { readonly type: 'server.banned'; readonly server: ServerId; readonly pubkey?: PublicKeyText; readonly why: string }
+  | { readonly type: 'server.unbanned'; readonly server: ServerId }
+  /** A pinned server has this key from now on; what was known under the one before counts no more. */
+  | { readonly type: 'server.trusted'; readonly server: ServerId; readonly pubkey: PublicKeyText }
 
 /** One peer link, whatever number of sockets carries it. Stream `link:<server_id>`. */
 export type LinkFact =
@@ -96,6 +106,8 @@ export type PresenceFact =
     }
   /** Somebody advertised a pinned user under another key; not applied. Recorded once per key. */
   | { readonly type: 'user.keyConflicted'; readonly user: UserId; readonly server: ServerId; readonly pubkey: PublicKeyText }
+  /** The operator released the id: whoever claims it next is pinned, or, where a key is given, whoever has that key. */
+  | { readonly type: 'user.unpinned'; readonly user: UserId; readonly pubkey?: PublicKeyText }
 
 /** One file on its way through this server. Stream `transfer:<file_id>/<sender>/<recipient>`. */
 export type TransferFact =
@@ -142,6 +154,7 @@ export interface Voucher {
   readonly host: string
   readonly port: number
   readonly pubkey: PublicKeyText
+  readonly tls?: true
   readonly sig: Base64Url
 }
 
@@ -153,4 +166,4 @@ export type BootstrapFact =
   | { readonly type: 'bootstrap.joined'; readonly introducer: ServerId; readonly voucher?: Voucher }
 
 export type Fact =
-  NodeFact | AsideFact | MembershipFact | LinkFact | SessionFact | PresenceFact | TransferFact | MailboxFact | BootstrapFact
+  NodeFact | AsideFact | MembershipFact | OperatorFact | LinkFact | SessionFact | PresenceFact | TransferFact | MailboxFact | BootstrapFact

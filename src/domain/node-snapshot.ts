@@ -4,7 +4,7 @@ import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
 import type { PresenceSeq, Voucher } from './facts.ts'
 import type { Home } from './homes.ts'
 import { type MailboxesSnapshot, restoreMailboxes, snapshotOfMailboxes } from './mailboxes.ts'
-import type { Member } from './membership.ts'
+import type { Ban, Member } from './membership.ts'
 import type { Aside, NodeState } from './node-state.ts'
 
 interface OrderSnapshot {
@@ -26,6 +26,7 @@ export interface NodeSnapshot {
   readonly lastSeq: PresenceSeq
   readonly departed: readonly (readonly [UserId, PresenceSeq])[]
   readonly servers: readonly Member[]
+  readonly bans: readonly (readonly [ServerId, Ban])[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
   readonly aside: readonly (readonly [Address, Aside])[]
   /** Absent from bases of 0.1.0, as are `homes`. */
@@ -47,6 +48,7 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   lastSeq: state.directory.lastSeq,
   departed: [...state.directory.departed],
   servers: [...state.membership.servers.values()],
+  bans: [...state.membership.bans],
   vouchers: [...state.vouchers],
   aside: [...state.aside],
   mailboxes: snapshotOfMailboxes(state.mailboxes),
@@ -65,7 +67,9 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   draft.aside = new Map(snapshot.aside)
   draft.homes = new Map(snapshot.homes)
   restoreMailboxes(state.mailboxes, snapshot.mailboxes ?? [])
-  ;(state.membership as Writable<NodeState['membership']>).servers = new Map(snapshot.servers.map(member => [member.id, member]))
+  const membership = state.membership as Writable<NodeState['membership']>
+  membership.servers = new Map(snapshot.servers.map(member => [member.id, member]))
+  membership.bans = new Map(snapshot.bans.map(([server, ban]) => [server, { pubkey: ban.pubkey, why: ban.why }]))
   const directory = state.directory as Writable<Directory>
   directory.self = draft.self
   directory.lastSeq = snapshot.lastSeq

@@ -1,6 +1,15 @@
 /** The state of a node beside its machines: one fold over all its facts. */
 import type { Address, ServerId } from '../protocol/ids.ts'
-import { advanceSeq, type Directory, dropPresence, emptyDirectory, evolveDirectory, forgetOrigin, restartDirectory } from './directory.ts'
+import {
+  advanceSeq,
+  type Directory,
+  dropPresence,
+  emptyDirectory,
+  evolveDirectory,
+  forgetOrigin,
+  restartDirectory,
+  silenceOrigin,
+} from './directory.ts'
 import type { Fact, Voucher } from './facts.ts'
 import { evolveHomes, type Homes, homeBefore } from './homes.ts'
 import { dropMailbox, emptyMailboxes, evolveMailboxes, type Mailboxes } from './mailboxes.ts'
@@ -77,12 +86,19 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       dropPresence(state.directory, fact.stream)
       dropMailbox(state.mailboxes, fact.stream)
       return
+    case 'server.banned':
+      silenceOrigin(state.directory, fact.server)
+      evolveMembership(state.membership, fact)
+      return
+    // whoever holds a new key counts its presence events anew
+    case 'server.trusted':
     case 'server.forgotten':
       forgetOrigin(state.directory, fact.server)
       evolveMembership(state.membership, fact)
       return
     case 'server.pinned':
     case 'server.moved':
+    case 'server.unbanned':
     case 'link.dialled':
     case 'link.failed':
     case 'link.linked':
@@ -100,6 +116,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'session.ended':
     case 'user.advertised':
     case 'user.removed':
+    case 'user.unpinned':
     case 'user.keyConflicted': {
       const before = homeBefore(state.directory, fact)
       evolveDirectory(state.directory, fact)

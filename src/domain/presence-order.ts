@@ -51,3 +51,8 @@ export const remember = (order: OriginOrder, user: UserId, seq: PresenceSeq | un
   draft.floor = (inOrder[RECENT_SEQUENCES] as [UserId, PresenceSeq])[1]
   draft.recent = new Map(inOrder.slice(0, RECENT_SEQUENCES))
 }
+
+/** Makes an applied event news again, in place, and none that is older. */
+export const takeBack = (order: OriginOrder, user: UserId, [epoch, counter]: PresenceSeq): void => {
+  ;(order as OriginOrderDraft).recent.set(user, [epoch, counter - 1])
+}

@@ -26,6 +26,8 @@ export interface SocketHandler {
 export interface Listener {
   readonly host: string
   readonly port: number
+  /** It speaks TLS (`wss://`). */
+  readonly tls?: true
   /** Stops accepting and closes what still is open; resolves when the port is free. */
   close(): Promise<void>
 }

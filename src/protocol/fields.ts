@@ -81,6 +81,7 @@ export const listedServer = z.looseObject({
   host: host.optional(),
   port: port.optional(),
   pubkey: keyText.optional(),
+  tls: z.boolean().optional(),
 })
 
 /** What an introducer vouches for; `voucherInput` gives the bytes that it signed. */
@@ -90,5 +91,6 @@ export const voucher = z.looseObject({
   host,
   port,
   pubkey: keyText,
+  tls: z.literal(true).optional(),
   sig: requiredSignature,
 })

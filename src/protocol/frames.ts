@@ -111,6 +111,12 @@ export const frames = {
     doc: 'The frame that `msg_ref` names was taken (§9.5).',
   },
   ERROR: { by: ['stranger', 'user', 'server'], toUsers: true, signature: 'optional', quiet: true, doc: 'A frame was refused (§9.5).' },
+  SERVER_NOTICE: {
+    by: [],
+    toUsers: true,
+    signature: 'required',
+    doc: 'How the server is: what it refuses for now, or that it is about to cut this socket. To users with `notice`.',
+  },
   CTRL_CLOSE: {
     by: ['user', 'server'],
     toUsers: true,

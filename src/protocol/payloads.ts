@@ -12,6 +12,8 @@ const serverAddress = {
   port: field.port,
   pubkey: field.keyText,
   caps: field.caps.optional(),
+  /** One speaks TLS at this address. */
+  tls: z.boolean().optional(),
 }
 
 const link = z.looseObject({ ...serverAddress, server_id: serverId.optional() })
@@ -32,6 +34,7 @@ export const joining = {
     port: field.port.optional(),
     pubkey: field.keyText.optional(),
     caps: field.caps.optional(),
+    tls: z.boolean().optional(),
     server_id: serverId.optional(),
     vouchers: z.array(field.voucher).max(limits.maxVouchers).optional(),
   }),
@@ -195,6 +198,7 @@ export const service = {
     detail: field.boundedText(4_096).optional(),
     msg_ref: z.string().max(256).optional(),
   }),
+  SERVER_NOTICE: z.looseObject({ code: z.string().min(1).max(64), detail: field.boundedText(4_096).optional() }),
   CTRL_CLOSE: empty,
 } as const
 

@@ -1,5 +1,6 @@
 /** Vouchers: an introducer's signed word that a server belongs to the mesh, and the servers that a welcome lists. */
 import { canonicalOf } from './canonical.ts'
+import { type ServerAddress, tlsOf } from './address.ts'
 import type { ServerId } from './ids.ts'
 
 /** Without its signature; `pubkey` as it was sent. */
@@ -9,16 +10,15 @@ export interface VoucherClaim {
   readonly host: string
   readonly port: number
   readonly pubkey: string
+  readonly tls?: true | undefined
 }
 
 /** The text that the introducer signs, as any payload. The statement keeps the signature from meaning anything else. */
-export const voucherText = ({ by, server_id, host, port, pubkey }: VoucherClaim): string =>
-  canonicalOf({ by, host, port, pubkey, server_id, statement: 'socp-voucher' })
+export const voucherText = ({ by, server_id, host, port, pubkey, tls }: VoucherClaim): string =>
+  canonicalOf({ by, host, port, pubkey, server_id, statement: 'socp-voucher', ...tlsOf(tls) })
 
-export interface KnownServer {
+export interface KnownServer extends ServerAddress {
   readonly server_id: ServerId
-  readonly host: string
-  readonly port: number
   readonly pubkey: string
 }
 
@@ -28,6 +28,7 @@ interface Listed {
   readonly host?: string | undefined
   readonly port?: number | undefined
   readonly pubkey?: string | undefined
+  readonly tls?: boolean | undefined
 }
 
 /**
@@ -39,10 +40,10 @@ export const welcomedServers = (welcome: {
   readonly clients?: readonly Listed[] | undefined
 }): readonly KnownServer[] => {
   const found = new Map<ServerId, KnownServer>()
-  for (const { server_id, user_id, host, port, pubkey } of [...(welcome.servers ?? []), ...(welcome.clients ?? [])]) {
+  for (const { server_id, user_id, host, port, pubkey, tls } of [...(welcome.servers ?? []), ...(welcome.clients ?? [])]) {
     const id = server_id ?? user_id
     if (id === undefined || host === undefined || port === undefined || pubkey === undefined || found.has(id)) continue
-    found.set(id, { server_id: id, host, port, pubkey })
+    found.set(id, { server_id: id, host, port, pubkey, ...tlsOf(tls) })
   }
   return [...found.values()]
 }

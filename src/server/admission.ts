@@ -1,6 +1,7 @@
 /** Who may link and who may attach: everything that is decided about a hello before its sender proves to hold the key. */
 import { homeOf } from '../domain/directory.ts'
-import { decideMembership } from '../domain/membership.ts'
+import { decideMembership, isBanned } from '../domain/membership.ts'
+import { tlsOf } from '../protocol/address.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { type PublicKeyText, serverId, userId, type ServerId } from '../protocol/ids.ts'
@@ -28,7 +29,12 @@ export const greetServer = async (
   const known = node.state.membership.servers.get(id)
   if (payload.pubkey === undefined && known === undefined) throw new ProtocolError('BAD_KEY', 'no_key')
   const key = await node.keys.import(payload.pubkey ?? (known as { pubkey: string }).pubkey)
-  if (known !== undefined && known.pubkey !== key.text) throw new ProtocolError('BAD_KEY', 'pinned_key')
+  if (isBanned(node.state.membership, id, key.text)) throw new ProtocolError('BAD_KEY', 'banned', 'This server is banned here.')
+  if (known !== undefined && known.pubkey !== key.text) {
+    await verifyBy(node, frame, key)
+    if (node.state.membership.servers.has(id)) node.otherKeys.note(known, key)
+    throw new ProtocolError('BAD_KEY', 'pinned_key')
+  }
   const caps = payload.caps ?? []
   const stock = !caps.includes('proof')
   if (known?.proven === true && stock) throw new ProtocolError('INVALID_SIG', 'unproven')
@@ -45,6 +51,10 @@ export const greetServer = async (
     sendable: !stock || connection.direction === 'dialled',
     offset: node.ports.clock.now() - frame.ts,
     newcomer,
+    moved:
+      known === undefined || stock || payload.host !== known.host || payload.port !== known.port
+        ? undefined
+        : { tls: payload.tls === true },
   }
 }
 
@@ -66,6 +76,13 @@ export const pinNewcomer = (node: Node, { vouched, introducer }: Newcomer): void
   if (facts.length > 0 && introducer !== undefined && !node.introducer.admitsOneMore(introducer))
     throw new ProtocolError('TIMEOUT', 'too_many_newcomers')
   for (const fact of facts) node.runtime.record(`server:${vouched.server}`, fact)
+}
+
+/** Notes that a member which has proved itself speaks TLS at its address now, or no more. */
+export const noteTls = (node: Node, server: ServerId, tls: boolean): void => {
+  const member = node.state.membership.servers.get(server)
+  if (member === undefined || (member.tls === true) === tls || node.runtime.isSetAside(`server:${server}`)) return
+  node.runtime.record(`server:${server}`, { type: 'server.moved', server, host: member.host, port: member.port, ...tlsOf(tls) })
 }
 
 /** Admits a user by their hello, or rejects. */

@@ -1,10 +1,11 @@
 /** Joining the mesh: one introducer after the other is asked, and only what its pinned key signed is believed (SOCP §8.1). */
 import { verifyPayload } from '../crypto/transport-signature.ts'
-import { decideMembership } from '../domain/membership.ts'
+import { conflicts, decideMembership, isBanned } from '../domain/membership.ts'
 import type { Voucher } from '../domain/facts.ts'
 import type { BootstrapEffects } from '../machines/bootstrap.ts'
 import type { Socket } from '../ports/network.ts'
 import { toBase64Url } from '../protocol/encoding.ts'
+import { tlsOf, urlOf } from '../protocol/address.ts'
 import { type Frame, parseFrame } from '../protocol/envelope.ts'
 import { type PublicKeyText, serverId, type ServerId } from '../protocol/ids.ts'
 import { type KnownServer, welcomedServers } from '../protocol/voucher.ts'
@@ -24,9 +25,8 @@ export interface Bootstrap {
 }
 
 export const createBootstrap = (node: Node): Bootstrap => {
-  const introducers = node.config.bootstrap_servers
-
   const ask = (next: number): void => {
+    const introducers = node.config.bootstrap_servers
     const entry = introducers[next % introducers.length]
     if (entry === undefined || node.stopping || node.runtime.isSetAside('bootstrap')) return
     const name = `${entry.host}:${entry.port}`
@@ -38,7 +38,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
         },
         (error: unknown) => {
           const why = error instanceof Error ? error.message : String(error)
-          node.log('warn', `the introducer ${name} did not let us in: ${why}`)
+          node.log('warn', 'an introducer did not let us in', { introducer: name, why })
           node.tell({ event: 'degraded', why: `introducer ${name}: ${why}` })
           if (!node.stopping) node.runtime.record('bootstrap', { type: 'bootstrap.failed', introducer: name, why })
         },
@@ -48,8 +48,15 @@ export const createBootstrap = (node: Node): Bootstrap => {
 
   const join = async (entry: IntroducerEntry, name: string): Promise<ServerId> => {
     const nonce = toBase64Url(node.ports.random.bytes(32))
-    const url = `ws://${entry.host.includes(':') ? `[${entry.host}]` : entry.host}:${entry.port}`
-    const payload = { host: node.self.host, port: node.self.port, pubkey: node.self.pubkey, caps: SERVER_CAPS, nonce }
+    const url = urlOf({ host: entry.host, port: entry.port, ...tlsOf(entry.tls) })
+    const payload = {
+      host: node.self.host,
+      port: node.self.port,
+      pubkey: node.self.pubkey,
+      caps: SERVER_CAPS,
+      nonce,
+      ...tlsOf(node.self.tls),
+    }
     const hello = await frameText(signedEvent(node.signer, payload, 'control'), {
       type: 'SERVER_HELLO_JOIN',
       from: node.self.id,
@@ -101,13 +108,14 @@ export const createBootstrap = (node: Node): Bootstrap => {
     const { payload } = frame
     const introducer = serverId.parse(frame.from)
     const pinned = node.state.membership.servers.get(introducer)
+    if (isBanned(node.state.membership, introducer, key.text)) throw new Error('the operator has banned it')
     if (pinned !== undefined && pinned.pubkey !== key.text) throw new Error('it goes by the id of another server')
     // `to` and `ts` are not signed: without the echo an old welcome to somebody else could be sent again
     if (payload.nonce === undefined ? pinned?.proven === true : payload.nonce !== nonce) throw new Error('its welcome answers another join')
     if (payload.for !== undefined && payload.for !== node.self.id) throw new Error('its welcome is meant for another server')
     if (payload.assigned_id !== node.self.id) throw new Error(`it says that our id ${node.self.id} belongs to another server`)
     const listed = welcomedServers(payload)
-    const itself: KnownServer = { server_id: introducer, host: entry.host, port: entry.port, pubkey: key.text }
+    const itself: KnownServer = { server_id: introducer, host: entry.host, port: entry.port, pubkey: key.text, ...tlsOf(entry.tls) }
     const members = [itself, ...listed.filter(({ server_id }) => server_id !== introducer)]
     for (const member of members) await takeIn(member, introducer, key.text)
     const voucher = payload.voucher as unknown as Voucher | undefined
@@ -119,7 +127,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
   }
 
   const takeIn = async (
-    { server_id: server, host, port, pubkey }: KnownServer,
+    { server_id: server, host, port, pubkey, tls }: KnownServer,
     vouchedBy: ServerId,
     introducer: PublicKeyText,
   ): Promise<void> => {
@@ -128,11 +136,11 @@ export const createBootstrap = (node: Node): Bootstrap => {
       if (!mayDial(node.self, host, port)) throw new Error(`${host}:${port} is not of the class of address that we are reached on`)
       const key = await node.keys.import(pubkey)
       const { facts, conflict } = decideMembership(
-        { server, pubkey: key.text, host, port, vouchedBy },
+        { server, pubkey: key.text, host, port, ...tlsOf(tls), vouchedBy },
         node.state.membership,
         node.config.limits,
       )
-      if (conflict !== undefined) throw new Error(conflict === 'key' ? 'another key is pinned for it' : 'there are too many members')
+      if (conflict !== undefined) throw new Error(conflicts[conflict])
       const isNew = facts.some(fact => fact.type === 'server.pinned') && server !== vouchedBy
       if (isNew && !node.introducer.admitsOneMore(introducer)) throw new Error('its introducer has brought enough for this hour')
       for (const fact of facts) node.runtime.record(`server:${server}`, fact)
@@ -144,7 +152,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
 
   return {
     start() {
-      if (introducers.length > 0) ask(0)
+      if (node.config.bootstrap_servers.length > 0) ask(0)
     },
     effects: {
       armRetry({ at, next }) {

@@ -1,6 +1,7 @@
 /** The outgoing side of one socket: order kept in each lane whatever order signatures finish in, one write a tick, bounded. */
 import type { Clock } from '../ports/clock.ts'
 import type { Socket } from '../ports/network.ts'
+import { createReaderPace } from './reader-pace.ts'
 
 /**
  * Control frames; presence and messages, which keep their causal order; files, which must not hold the others up.
@@ -27,6 +28,10 @@ export interface Channel {
   terminate(): void
   /** Frames that wait, over all lanes. */
   readonly waiting: number
+  /** Bytes that the other end has not taken. */
+  readonly unread: number
+  /** For how many milliseconds it has not; to be asked about once a second, with monotonic time. */
+  unreadFor(now: number): number
 }
 
 type Entry = { text?: string; dropped?: boolean; readonly barrier?: () => boolean }
@@ -41,11 +46,16 @@ export const createChannel = (socket: Socket, clock: Pick<Clock, 'endOfTick'>, l
   let closing: { code: number; reason: string } | undefined
   let over = false
   let waiting = 0
+  const pace = createReaderPace()
 
   const flush = (): void => {
     scheduled = false
     if (over) return
-    if (ready.length > 0) socket.send(ready)
+    if (ready.length > 0) {
+      const before = socket.buffered
+      socket.send(ready)
+      pace.added(socket.buffered - before)
+    }
     ready = []
     if (socket.buffered > limits.bytes) {
       cut()
@@ -92,6 +102,10 @@ export const createChannel = (socket: Socket, clock: Pick<Clock, 'endOfTick'>, l
     get waiting() {
       return waiting
     },
+    get unread() {
+      return socket.buffered
+    },
+    unreadFor: now => (over ? 0 : pace.look(socket.buffered, now)),
     send(lane, text, failed) {
       if (over || closing !== undefined) return
       if (waiting >= limits.frames) {

@@ -6,9 +6,12 @@ const port = z.int().min(1).max(65_535)
 const pubkey = z.string().min(1).max(2_048)
 const rate = z.strictObject({ burst: z.number().positive(), perSecond: z.number().positive() })
 
+const tls = z.boolean().optional()
+const introducer = z.object({ host, port, pubkey, tls })
+
 /** The standard's bootstrap list (§8.1): introducers with their pinned keys. */
 export const bootstrapSchema = z.object({
-  bootstrap_servers: z.array(z.object({ host, port, pubkey })).min(1, 'name at least one introducer').max(32),
+  bootstrap_servers: z.array(introducer).min(1, 'name at least one introducer').max(32),
 })
 export type Introducer = z.infer<typeof bootstrapSchema>['bootstrap_servers'][number]
 
@@ -62,6 +65,8 @@ const timing = z.strictObject({
   /** All in milliseconds. */
   helloMs: z.int().positive().default(5_000),
   heartbeatMs: z.int().positive().default(15_000),
+  /** How long the other end of a socket may leave bytes unread before it is cut; told at half of it. */
+  slowReaderMs: z.int().positive().default(60_000),
   silenceMs: z.int().positive().default(45_000),
   dialMs: z.int().positive().default(5_000),
   /** How long a peer that we dialled may take to show that it knows `proof` before it counts as a stock server. */
@@ -79,18 +84,20 @@ const timing = z.strictObject({
   checkpointMs: z.int().positive().default(600_000),
 })
 
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+
 /** Everything in `--config FILE`; unknown keys are errors, so that a typing mistake is not a silent default. */
 export const configSchema = z.strictObject({
   host: host.default('127.0.0.1'),
   port: z.int().min(0).max(65_535).default(9_000),
   advertise: z.string().optional(),
-  bootstrap_servers: z.array(z.object({ host, port, pubkey })).max(32).default([]),
+  bootstrap_servers: z.array(introducer).max(32).default([]),
   /** Whom this server dials, when that does not follow from its own address: a name counts as public, whatever it resolves to. */
   reach: z.enum(['loopback', 'private', 'public']).optional(),
   /** `vouched`: by a pinned introducer; `listed`: only the servers below. */
   membership: z.enum(['vouched', 'listed']).default('vouched'),
   servers: z
-    .array(z.strictObject({ server_id: z.string().min(1).max(64), host, port, pubkey }))
+    .array(z.strictObject({ server_id: z.string().min(1).max(64), host, port, pubkey, tls }))
     .max(1_000)
     .default([]),
   /** Whether this server welcomes joiners as an introducer. */
@@ -104,17 +111,23 @@ export const configSchema = z.strictObject({
   allow_unsigned: z.boolean().default(false),
   /** Web pages that may open a socket, by origin (`https://chat.example`); programs send none. */
   origins: z.array(z.string()).max(100).default([]),
-  log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  /**
+   * Files, relative to this one. With `cert` and `key` the server speaks TLS at its port, and nothing else. `verify_peers` asks other
+   * servers for certificates that the system, or `ca`, vouches for; they prove themselves by their pinned keys in any case.
+   */
+  tls: z
+    .strictObject({
+      cert: z.string().min(1).optional(),
+      key: z.string().min(1).optional(),
+      ca: z.string().min(1).optional(),
+      verify_peers: z.boolean().default(false),
+    })
+    .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key belong together')
+    .optional(),
+  /** Where /healthz, /readyz and /metrics are answered; nowhere when left out. */
+  http: z.strictObject({ host: host.default('127.0.0.1'), port: z.int().min(0).max(65_535) }).optional(),
+  log_level: z.enum(logLevels).default('info'),
   limits: limits.prefault({}),
   timing: timing.prefault({}),
 })
 export type NodeConfig = z.infer<typeof configSchema>
-
-/** `HOST:PORT`, `[v6]:PORT`; undefined when it is not one. */
-export const parseHostPort = (text: string): { host: string; port: number } | undefined => {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]/]+)):(\d{1,5})$/.exec(text)
-  if (match === null) return undefined
-  const number = Number(match[3])
-  if (number < 1 || number > 65_535) return undefined
-  return { host: (match[1] ?? match[2]) as string, port: number }
-}

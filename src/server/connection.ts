@@ -26,6 +26,8 @@ export type Peer =
       readonly offset: number
       /** To be pinned when the handshake is over. */
       readonly newcomer: Newcomer | undefined
+      /** What a known member says of its address, to be noted when the handshake is over. */
+      readonly moved: { readonly tls: boolean } | undefined
     }
   | {
       readonly role: 'user'
@@ -47,6 +49,8 @@ export interface Connection {
   /** Set by the handshake when it is over. */
   peer: Peer | undefined
   close(code: number, reason: string): void
+  /** Cuts an end that does not read: it hears why if it reads on within the 2 s that a goodbye has. */
+  cutSlow(why: string): void
   terminate(): void
   pause(): void
   resume(): void
@@ -59,6 +63,9 @@ export interface Connections {
   /** Dials a member and says hello; `over` is called once, with why, when it comes to nothing or closes. */
   dial(server: ServerId, url: string, over: (why: string) => void): void
   readonly size: number
+  all(): Iterable<Connection>
+  /** Open sockets, those of them in their hello, and what waits on all of them: frames for a signature, bytes for a reader. */
+  sizes(): { readonly open: number; readonly hello: number; readonly frames: number; readonly bytes: number }
   /** Says goodbye on every socket after what still waits for its signature; resolves when all are closed. */
   closeAll(code: number, reason: string): Promise<void>
 }
@@ -90,14 +97,13 @@ export const createConnections = (node: Node): Connections => {
     const remote = socket.remote.host
     let open = true
     let reason = ''
+    let slow = false
     const channel = createChannel(
       socket,
       node.ports.clock,
       { frames: node.config.limits.outgoingFrames, bytes: node.config.limits.outgoingBytes },
       () => {
-        node.count('closed', 'slow_reader')
-        node.log('warn', 'cut a connection that does not read', { connection: id, peer: connection.peer?.id })
-        socket.terminate()
+        connection.cutSlow('too much waits for it')
       },
     )
     const connection: Connection = {
@@ -113,6 +119,14 @@ export const createConnections = (node: Node): Connections => {
       close(code, why) {
         reason ||= why
         channel.close(code, why)
+      },
+      cutSlow(why) {
+        if (slow) return
+        slow = true
+        node.count('closed', 'slow_reader')
+        node.log('warn', 'cut a connection that does not read', { connection: id, peer: connection.peer?.id, why })
+        reason ||= 'it did not read'
+        socket.close(1013, 'you read too slowly')
       },
       terminate: () => {
         channel.terminate()
@@ -146,6 +160,7 @@ export const createConnections = (node: Node): Connections => {
       try {
         const frame = parseFrame(text)
         type = frame.type
+        node.count('received', type)
         if (connection.peer === undefined) {
           return handshake.receive(frame).then(() => {
             if (connection.peer !== undefined) hellos.delete(id)
@@ -215,6 +230,12 @@ export const createConnections = (node: Node): Connections => {
     get size() {
       return all.size
     },
+    all: () => all.values(),
+    sizes: () =>
+      [...all.values()].reduce(
+        (sum, { channel }) => ({ ...sum, frames: sum.frames + channel.waiting, bytes: sum.bytes + channel.unread }),
+        { open: all.size, hello: hellos.size, frames: 0, bytes: 0 },
+      ),
     accept(socket) {
       const { limits } = node.config
       const host = socket.remote.host

@@ -1,7 +1,9 @@
 /** What an operator may ask a node to do, running or not: one row a command, with its parameters. */
 import { z } from 'zod'
-import type { ControlRequest } from '../ports/control.ts'
+import { ControlError, type ControlListener, type ControlPort, type ControlRequest } from '../ports/control.ts'
 import type { UserId } from '../protocol/ids.ts'
+import { type Carrying, createOperator } from './operator.ts'
+import type { Log } from './events.ts'
 import { createPurge, type Farewell } from './erasure.ts'
 import { createSetAsideStreams, type Readmission } from './set-aside.ts'
 import { type Premises, type Upkeep, UpkeepRefused } from './upkeep.ts'
@@ -10,21 +12,41 @@ type Progress = ControlRequest['progress']
 type Command = (params: unknown, progress: Progress) => Promise<unknown>
 
 /** What only a running node has to do when its log is changed. */
-export interface Live extends Farewell, Readmission {}
+export interface Live extends Farewell, Readmission, Carrying {
+  status(): Promise<unknown>
+}
 
 /** Names of the commands; the values are plain JSON. */
 export type ControlCommand =
-  'machines' | 'snapshot' | 'checkpoint' | 'compact' | 'rebuild' | 'dead.list' | 'dead.retry' | 'dead.drop' | 'purge'
+  | 'machines'
+  | 'snapshot'
+  | 'checkpoint'
+  | 'compact'
+  | 'rebuild'
+  | 'dead.list'
+  | 'dead.retry'
+  | 'dead.drop'
+  | 'purge'
+  | 'status'
+  | 'peers.list'
+  | 'peers.ban'
+  | 'peers.unban'
+  | 'peers.trust'
+  | 'users.list'
+  | 'users.unpin'
 
 /** Carries out a command; rejects with a sentence for the operator when it is unknown, its parameters are wrong, or it is refused. */
 export type Control = (request: Pick<ControlRequest, 'command' | 'params'> & { readonly progress?: Progress }) => Promise<unknown>
 
 const none = z.object({})
+const id = z.string().min(1).max(64)
+const key = z.string().min(1).max(4_096)
 const stream = z.object({ stream: z.string().min(1).max(256) })
 
 export const createControl = (premises: Premises, upkeep: Upkeep, live?: Live): Control => {
   const { runtime } = premises
   const streams = createSetAsideStreams(premises, upkeep, live)
+  const operator = createOperator(premises, live)
   const purge = createPurge(premises, upkeep, live)
 
   /** A command that changes the log waits for those before it. */
@@ -74,6 +96,20 @@ export const createControl = (premises: Premises, upkeep: Upkeep, live?: Live): 
       await upkeep.snapshot()
       return purged
     }),
+    status: row(none, () => {
+      if (live === undefined) throw new UpkeepRefused('No node runs there.')
+      return live.status()
+    }),
+    'peers.list': row(none, () => Promise.resolve(operator.peers())),
+    'peers.ban': alone(z.object({ server: id, why: z.string().max(200).default('banned') }), ({ server, why }) =>
+      operator.ban(server, why),
+    ),
+    'peers.unban': alone(z.object({ server: id }), ({ server }) => operator.unban(server)),
+    'peers.trust': alone(z.object({ server: id, pubkey: key, address: z.string().max(262).optional() }), ({ server, pubkey, address }) =>
+      operator.trust(server, pubkey, address),
+    ),
+    'users.list': row(none, () => Promise.resolve(operator.users())),
+    'users.unpin': alone(z.object({ user: id, pubkey: key.optional() }), ({ user, pubkey }) => operator.unpin(user, pubkey)),
   }
   const table = new Map<string, Command>(Object.entries(commands))
 
@@ -85,5 +121,16 @@ export const createControl = (premises: Premises, upkeep: Upkeep, live?: Live): 
       // a refusal that is thrown becomes the answer
       resolve(run(params, progress))
     })
+  }
+}
+
+/** A node that an operator cannot ask anything is a node still. */
+export const takeCommands = async (port: ControlPort, control: Control, write: Log): Promise<ControlListener | undefined> => {
+  try {
+    return await port.listen(control)
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error
+    write('warn', 'no commands are taken while this node runs', { why: error.message })
+    return undefined
   }
 }

@@ -1,4 +1,5 @@
 /** Messages for the users whose home is here: to their socket while they keep up, into their mailbox otherwise, and out of it again in order. */
+import type { Priority } from '../crypto/signing-queue.ts'
 import { homeOf } from '../domain/directory.ts'
 import { expiredAt, oldestOf, roomFor } from '../domain/mailboxes.ts'
 import type { MailboxFact } from '../domain/facts.ts'
@@ -42,6 +43,8 @@ const EXPIRE_MS = 60_000
 const LOOK_MS = 2_000
 /** What was sent to another server is sent again after so long without a receipt. */
 const RESEND_MS = 30_000
+
+const priorityOf = (inner: Parcel['inner']): Priority => (inner === 'MSG_PUBLIC_CHANNEL' ? 'public' : 'message')
 
 export const createDelivery = (node: Node): Delivery => {
   const readers = new Map<UserId, Reader>()
@@ -98,7 +101,7 @@ export const createDelivery = (node: Node): Delivery => {
   const push = (user: UserId, reader: Reader, id: string, parcel: Parcel, stored: boolean): void => {
     const { inner, ts, payload } = parcel
     const marked = { ...payload, ...(reader.receipts && { receipt: true }), ...(inner !== 'MSG_DIRECT' && { inner_type: inner }) }
-    const text = frameText(signedEvent(node.signer, marked, 'message'), { type: 'USER_DELIVER', from: node.self.id, to: user, ts })
+    const text = frameText(signedEvent(node.signer, marked, priorityOf(inner)), { type: 'USER_DELIVER', from: node.self.id, to: user, ts })
     if (reader.receipts || stored) reader.onTheWay.set(id, { parcel, stored })
     node.runtime.release(() => {
       reader.connection.channel.send('traffic', text, () => {
@@ -174,7 +177,7 @@ export const createDelivery = (node: Node): Delivery => {
     for (const { id, content } of await node.mail.read(user, ids)) {
       const { inner, ts, payload } = JSON.parse(content) as Parcel
       const marked = { ...payload, user_id: user, receipt: true, ...(inner !== 'MSG_DIRECT' && { inner_type: inner }) }
-      const event = signedEvent(node.signer, marked, 'message')
+      const event = signedEvent(node.signer, marked, priorityOf(inner))
       node.links.send(home, 'traffic', frameText(event, { type: 'SERVER_DELIVER', from: node.self.id, to: home, ts }), () => {
         forwarded.delete(id)
       })

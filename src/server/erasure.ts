@@ -1,6 +1,7 @@
 /** Erasing a person: which streams and rows are theirs, what a base is without them, and the order in which it is done. */
 import type { Fact } from '../domain/facts.ts'
 import type { Address, UserId } from '../protocol/ids.ts'
+import { jsonInTurns } from './json-in-turns.ts'
 import type { FoldedState } from './replay.ts'
 import type { Premises, Upkeep } from './upkeep.ts'
 
@@ -13,6 +14,8 @@ export interface Farewell {
 }
 
 export interface Purged {
+  /** False when nothing here told of the person; nothing was recorded then. */
+  readonly known: boolean
   /** How many rows of the log lost their data. */
   readonly rows: number
   /** False when a reader kept old pages alive: erase once more when it has ended. */
@@ -63,26 +66,32 @@ export const withoutPerson = (state: FoldedState, user: string): FoldedState => 
 export const createPurge =
   ({ log, fold, runtime, clock, sign }: Premises, upkeep: Upkeep, farewell: Farewell | undefined) =>
   async (user: UserId): Promise<Purged> => {
+    // the base of a large node is tens of megabytes: others get their turn between what has to be done with it
+    const pause = (): Promise<void> =>
+      new Promise(resolve => {
+        clock.endOfTick(resolve)
+      })
     const belongs = belongsTo(user)
     farewell?.begin(user)
     try {
       await runtime.flushed()
       const theirs = [...fold.host.machines()].map(([address]) => address).filter(belongs)
       const base = await log.base()
-      const { rows, wiped } = await log.erase({
+      await pause()
+      const left = base && withoutPerson(JSON.parse(base.state) as FoldedState, user)
+      await pause()
+      const { rows, seq, wiped } = await log.erase({
         subject: user,
         belongs,
         mentions: mentions(user),
         fact: rows => ({ type: 'data.erased', rows, lastSeq: fold.state.directory.lastSeq }),
         at: Math.max(clock.now(), runtime.lastAt()),
-        ...(base === undefined
-          ? {}
-          : { base: { state: JSON.stringify(withoutPerson(JSON.parse(base.state) as FoldedState, user)), sign } }),
+        ...(left && { base: { state: await jsonInTurns(left, pause), sign } }),
       })
-      await upkeep.foldAgain()
+      if (seq !== undefined) await upkeep.foldAgain()
       const gone = theirs.filter(address => fold.host.machine(address) === undefined)
       farewell?.over(user, gone)
-      return { rows, wiped }
+      return { known: seq !== undefined, rows, wiped }
     } catch (error) {
       farewell?.over(user, [])
       throw error

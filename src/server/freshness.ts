@@ -28,6 +28,8 @@ export interface Seen {
   enter(origin: string, frame: Frame): boolean
   /** Forgets an origin that is gone. */
   forget(origin: string): void
+  /** How many origins are remembered. */
+  readonly origins: number
 }
 
 /** Frames whose payload is never the same twice, because it is encrypted anew: `ts`, `to` and type are not signed, so they do not make a copy new. */
@@ -66,5 +68,8 @@ export const createSeen = (node: Pick<Node, 'ports' | 'config'>): Seen => {
       return true
     },
     forget: origin => void origins.delete(origin),
+    get origins() {
+      return origins.size
+    },
   }
 }

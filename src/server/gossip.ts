@@ -107,7 +107,11 @@ export const createGossip = (node: Node): Gossip => {
     effects: {
       announceUser({ user }) {
         const event = advertisement(user)
-        if (event !== undefined) tellAll('USER_ADVERTISE', event, user)
+        // the live state may be ahead of the fact that this stands for: it is not told before that is safe too
+        if (event !== undefined)
+          node.runtime.release(() => {
+            tellAll('USER_ADVERTISE', event, user)
+          })
       },
       announceRemoval({ user, seq }) {
         own.delete(user)
@@ -125,8 +129,10 @@ export const createGossip = (node: Node): Gossip => {
           return (gone.get(user)?.at ?? Infinity) < since ? [] : [{ seq, type: 'USER_REMOVE' as const, event }]
         })
         // in the order in which they happened: the receiver sums up what it has seen from below
-        for (const { type, event } of [...here, ...left].sort((a, b) => compareSeq(a.seq, b.seq)))
-          if (event !== undefined) node.links.send(server, 'traffic', text(type, event), unsignable)
+        const told = [...here, ...left].sort((a, b) => compareSeq(a.seq, b.seq))
+        node.runtime.release(() => {
+          for (const { type, event } of told) if (event !== undefined) node.links.send(server, 'traffic', text(type, event), unsignable)
+        })
       },
       markSuspect() {
         // nothing to send: how sure we are of a user follows from the link of their home when somebody asks

@@ -4,7 +4,7 @@ import { toBase64Url } from '../protocol/encoding.ts'
 import type { AnyFrame, Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { ServerId } from '../protocol/ids.ts'
-import { greetServer, greetUser, pinNewcomer } from './admission.ts'
+import { greetServer, greetUser, noteTls, pinNewcomer } from './admission.ts'
 import type { Connection, Peer } from './connection.ts'
 import type { Node } from './node.ts'
 import { frameText, signedEvent } from './signed-event.ts'
@@ -36,6 +36,7 @@ export const createHandshake = (node: Node, connection: Connection, expected: Se
       throw new ProtocolError('TIMEOUT', 'set_aside')
     if (peer.role === 'server') {
       if (peer.newcomer !== undefined) pinNewcomer(node, peer.newcomer)
+      if (peer.proven && peer.moved !== undefined) noteTls(node, peer.id, peer.moved.tls)
       node.links.opened(connection, peer)
     } else await node.sessions.attach(connection, peer)
   }
@@ -155,4 +156,5 @@ const stockPeer = (id: ServerId, key: PublicKey): Peer => ({
   sendable: true,
   offset: 0,
   newcomer: undefined,
+  moved: undefined,
 })

@@ -1,7 +1,8 @@
 /** Vouching: this server's word for joiners, other introducers' word for members, and what this server says of itself (SOCP §8.1). */
 import { verifyPayload } from '../crypto/transport-signature.ts'
-import { decideMembership, type Vouched } from '../domain/membership.ts'
+import { decideMembership, isBanned, type Vouched } from '../domain/membership.ts'
 import type { Voucher } from '../domain/facts.ts'
+import { type ServerAddress, tlsOf } from '../protocol/address.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { type PublicKeyText, serverId, type ServerId } from '../protocol/ids.ts'
@@ -42,7 +43,8 @@ export interface Newcomer {
 interface Hello {
   readonly host?: string | undefined
   readonly port?: number | undefined
-  readonly vouchers?: readonly Readonly<Record<keyof Voucher, unknown>>[] | undefined
+  readonly tls?: boolean | undefined
+  readonly vouchers?: readonly { readonly [Key in keyof Voucher]: unknown }[] | undefined
 }
 
 /** Joiners remembered between their welcome and their link, and for how long. */
@@ -57,7 +59,10 @@ export const createIntroducer = (node: Node): Introducer => {
   let announced: { readonly vouchers: number; readonly event: SignedEvent } | undefined
 
   /** Introducers whose word counts: those that the operator pinned, and ourselves. */
-  const pinnedKeys = (): readonly PublicKeyText[] => [...node.introducers, node.self.pubkey]
+  const pinnedKeys = (): readonly PublicKeyText[] => {
+    const banned = new Set(node.state.membership.bans.values().map(({ pubkey }) => pubkey))
+    return [...node.introducers, node.self.pubkey].filter(key => !banned.has(key))
+  }
 
   const withinBudget = (introducer: string): boolean => {
     const perHour = node.config.limits.newServersPerHour
@@ -76,8 +81,8 @@ export const createIntroducer = (node: Node): Introducer => {
     return undefined
   }
 
-  const vouchFor = async (server: ServerId, host: string, port: number, pubkey: PublicKeyText): Promise<Voucher> => {
-    const claim = { by: node.self.id, server_id: server, host, port, pubkey }
+  const vouchFor = async (server: ServerId, { host, port, tls }: ServerAddress, pubkey: PublicKeyText): Promise<Voucher> => {
+    const claim = { by: node.self.id, server_id: server, host, port, pubkey, ...tlsOf(tls) }
     return { ...claim, sig: await node.signer.sign(voucherText(claim), 'control') }
   }
 
@@ -91,6 +96,7 @@ export const createIntroducer = (node: Node): Introducer => {
           port: node.self.port,
           pubkey: node.self.pubkey,
           caps: SERVER_CAPS,
+          ...tlsOf(node.self.tls),
           vouchers: [...vouchers.values()].slice(-wire.maxVouchers),
         }
         announced = { vouchers: vouchers.size, event: signedEvent(node.signer, payload, 'control') }
@@ -101,6 +107,8 @@ export const createIntroducer = (node: Node): Introducer => {
       const { payload } = frame
       if (!node.config.introduce) throw new ProtocolError('UNKNOWN_TYPE', 'no_introducer', 'This server is no introducer.')
       const key = await node.keys.import(payload.pubkey)
+      if (isBanned(node.state.membership, frame.from as ServerId, key.text))
+        throw new ProtocolError('BAD_KEY', 'banned', 'This server is banned here.')
       if (frame.sig !== undefined) await verifyBy(node, frame, key)
       else if (payload.caps?.includes('proof') === true) throw new ProtocolError('INVALID_SIG', 'unsigned')
       // after the signature, and apart from those without: neither forged nor unsigned joins use up the honest ones' turns
@@ -112,18 +120,21 @@ export const createIntroducer = (node: Node): Introducer => {
       const asked = serverId.safeParse(frame.from)
       const holder = asked.success ? (node.state.membership.servers.get(asked.data)?.pubkey ?? welcomed.get(asked.data)?.pubkey) : undefined
       const taken = !asked.success || asked.data === node.self.id || (holder !== undefined && holder !== key.text)
+      const member = asked.success ? node.state.membership.servers.get(asked.data) : undefined
+      if (member !== undefined && member.pubkey !== key.text && frame.sig !== undefined) node.otherKeys.note(member, key)
       const assigned = taken ? (node.ports.random.uuid() as ServerId) : asked.data
-      const voucher = await vouchFor(assigned, payload.host, payload.port, key.text)
-      const { host, port, pubkey } = { ...payload, pubkey: key.text }
+      const at = { host: payload.host, port: payload.port, ...tlsOf(payload.tls) }
+      const pubkey = key.text
+      const voucher = await vouchFor(assigned, at, pubkey)
       welcomed.delete(assigned)
-      welcomed.set(assigned, { server: assigned, pubkey, host, port, vouchedBy: node.self.id, at: node.ports.clock.monotonic() })
+      welcomed.set(assigned, { server: assigned, pubkey, ...at, vouchedBy: node.self.id, at: node.ports.clock.monotonic() })
       if (welcomed.size > WELCOMED.most) welcomed.delete(welcomed.keys().next().value as ServerId)
       const servers = [
-        { server_id: node.self.id, host: node.self.host, port: node.self.port, pubkey: node.self.pubkey },
+        { server_id: node.self.id, host: node.self.host, port: node.self.port, pubkey: node.self.pubkey, ...tlsOf(node.self.tls) },
         ...[...node.state.membership.servers.values()]
           .filter(member => member.linked && member.id !== assigned && node.links.isLinked(member.id))
           .slice(0, MAX_LISTED)
-          .map(member => ({ server_id: member.id, host: member.host, port: member.port, pubkey: member.pubkey })),
+          .map(member => ({ server_id: member.id, host: member.host, port: member.port, pubkey: member.pubkey, ...tlsOf(member.tls) })),
       ]
       const answer = {
         assigned_id: assigned,
@@ -138,20 +149,20 @@ export const createIntroducer = (node: Node): Introducer => {
       node.runtime.release(() => {
         connection.channel.send('control', text)
       })
-      node.log('info', 'welcomed a joiner', { server: assigned, host, port })
+      node.log('info', 'welcomed a joiner', { server: assigned, ...at })
     },
     async vouched(server, pubkey, hello) {
       const listed = node.config.servers.find(entry => entry.server_id === server)
       if (listed !== undefined) {
         const key = await node.keys.import(listed.pubkey)
-        const vouched: Vouched = { server, pubkey, host: listed.host, port: listed.port, vouchedBy: 'operator' }
+        const vouched: Vouched = { server, pubkey, host: listed.host, port: listed.port, ...tlsOf(listed.tls), vouchedBy: 'operator' }
         return key.text === pubkey ? { vouched, introducer: undefined } : undefined
       }
       if (node.config.membership === 'listed') return undefined
       const joined = welcomed.get(server)
       if (joined?.pubkey === pubkey && node.ports.clock.monotonic() - joined.at < WELCOMED.forMs) {
-        const { host, port, vouchedBy } = joined
-        return { vouched: { server, pubkey, host, port, vouchedBy }, introducer: undefined }
+        const { host, port, tls, vouchedBy } = joined
+        return { vouched: { server, pubkey, host, port, ...tlsOf(tls), vouchedBy }, introducer: undefined }
       }
       for (const voucher of (hello.vouchers ?? []) as readonly Voucher[]) {
         if (voucher.server_id !== server || voucher.pubkey !== pubkey) continue
@@ -163,6 +174,7 @@ export const createIntroducer = (node: Node): Introducer => {
           pubkey,
           host: hello.host ?? voucher.host,
           port: hello.port ?? voucher.port,
+          ...tlsOf(hello.host === undefined ? voucher.tls : hello.tls),
           vouchedBy: voucher.by,
         }
         return { vouched, introducer }
@@ -186,6 +198,7 @@ export const createIntroducer = (node: Node): Introducer => {
             pubkey: key.text,
             host: voucher.host,
             port: voucher.port,
+            ...tlsOf(voucher.tls),
             vouchedBy: origin,
           }
           const { facts } = decideMembership(vouched, node.state.membership, node.config.limits)
@@ -204,7 +217,7 @@ export const createIntroducer = (node: Node): Introducer => {
       const joined = welcomed.get(peer.id)
       if (joined?.pubkey !== peer.key.text) return
       welcomed.delete(peer.id)
-      void vouchFor(peer.id, joined.host, joined.port, joined.pubkey)
+      void vouchFor(peer.id, joined, joined.pubkey)
         .then(voucher => {
           const event = signedEvent(node.signer, { voucher }, 'control')
           for (const member of node.state.membership.servers.values()) {

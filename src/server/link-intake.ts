@@ -1,5 +1,6 @@
 /** What comes in over a peer link: checked, verified with the key of its origin, and handed to the part that decides. */
 import { homeOf } from '../domain/directory.ts'
+import { isBanned } from '../domain/membership.ts'
 import type { PublicKey } from '../ports/crypto.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -50,6 +51,10 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   }
   const origin = await originOf(node, frame, peer)
   if (origin.id === node.self.id) return
+  if (isBanned(node.state.membership, origin.id, origin.key.text)) {
+    node.count('refused', 'banned')
+    return
+  }
   const memory = RELAYED_APART.has(frame.type) && origin.id !== peer.id ? `${origin.id} relayed` : origin.id
   if (node.seen.has(memory, frame)) {
     node.count('duplicate', frame.type)

@@ -1,7 +1,9 @@
 /** Peer links: one actor and one machine for each member, whatever number of sockets carries it. */
 import type { LinkEffects } from '../machines/link.ts'
+import { tlsOf, urlOf } from '../protocol/address.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
+import { isBanned } from '../domain/membership.ts'
 import { mayDial } from './address-class.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
@@ -23,6 +25,8 @@ export interface Links {
   capsOf(server: ServerId): readonly string[]
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
+  /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
+  heardAt(server: ServerId): number | undefined
   /** Sends over the link; false when there is none. */
   send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
   broadcast(lane: Lane, text: string | Promise<string>, except?: ReadonlySet<ServerId>, failed?: (error: unknown) => void): void
@@ -59,6 +63,8 @@ const JITTER = 0.25
 
 export const createLinks = (node: Node): Links => {
   const links = new Map<ServerId, Link>()
+  /** Servers that are dialled with TLS the next time, because it did not work without. */
+  const tryTls = new Set<ServerId>()
   const address = (server: ServerId): Address => `link:${server}`
   const stateOf = (server: ServerId): string | undefined => node.runtime.machine(address(server))?.state
   const sendable = (link: Link): Connection | undefined =>
@@ -66,17 +72,19 @@ export const createLinks = (node: Node): Links => {
 
   const dial = (server: ServerId): void => {
     const member = node.state.membership.servers.get(server)
-    if (node.runtime.isSetAside(address(server))) return
+    if (node.runtime.isSetAside(address(server)) || isBanned(node.state.membership, server, member?.pubkey)) return
     if (member === undefined || node.stopping || stateOf(server) === 'linked' || stateOf(server) === 'dialling') return
     if (!mayDial(node.self, member.host, member.port)) {
       node.count('refused', 'address_class')
       node.log('warn', 'not dialled: its address is of another class than our own', { server, host: member.host, port: member.port })
       return
     }
-    const url = `ws://${member.host.includes(':') ? `[${member.host}]` : member.host}:${member.port}`
+    // it may speak TLS by now without our knowing; it proves itself either way, and what we know to speak TLS is never dialled without
+    const url = urlOf({ ...member, ...tlsOf(member.tls === true || tryTls.has(server)) })
     node.runtime.record(address(server), { type: 'link.dialled', server, url })
     node.runtime.release(() => {
       node.connections.dial(server, url, why => {
+        if (member.proven && !tryTls.delete(server)) tryTls.add(server)
         if (!node.stopped && stateOf(server) === 'dialling') node.runtime.record(address(server), { type: 'link.failed', server, why })
       })
     })
@@ -95,7 +103,7 @@ export const createLinks = (node: Node): Links => {
   }
 
   const beat = (): void => {
-    const event = signedEvent(node.signer, {}, 'control')
+    const event = signedEvent(node.signer, {}, 'heartbeat')
     for (const link of links.values()) {
       const connection = sendable(link)
       if (connection === undefined) continue
@@ -214,6 +222,7 @@ export const createLinks = (node: Node): Links => {
       const link = links.get(server)
       return (link === undefined ? undefined : sendable(link)?.peer?.caps) ?? []
     },
+    heardAt: server => (stateOf(server) === 'linked' ? links.get(server)?.lastSeen : undefined),
     isLinked: server => {
       const link = links.get(server)
       return link !== undefined && sendable(link) !== undefined
@@ -238,6 +247,7 @@ export const createLinks = (node: Node): Links => {
     },
     forget(server) {
       links.delete(server)
+      tryTls.delete(server)
       node.timers.cancel(address(server))
       node.supervisor.stop(address(server), 'forgotten')
     },

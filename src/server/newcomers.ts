@@ -15,6 +15,7 @@ const prune = (node: Node): void => {
     node.runtime.record(`server:${member.id}`, { type: 'server.forgotten', server: member.id })
     node.links.forget(member.id)
     node.seen.forget(member.id)
+    node.otherKeys.forget(member.id)
   }
 }
 

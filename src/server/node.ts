@@ -14,12 +14,14 @@ import type { NodeConfig } from './config.ts'
 import type { Connections } from './connection.ts'
 import type { Delivery } from './delivery.ts'
 import type { DirectoryService } from './directory-service.ts'
+import type { Load } from './load.ts'
 import type { Log, NodeEvent } from './events.ts'
 import type { Seen } from './freshness.ts'
 import type { Gossip } from './gossip.ts'
 import type { Introducer } from './introducer.ts'
 import type { Keys } from './keys.ts'
 import type { Links } from './links.ts'
+import type { OtherKeys } from './other-keys.ts'
 import type { Receipts } from './receipts.ts'
 import type { Refusals } from './refusals.ts'
 import type { Router } from './router.ts'
@@ -38,6 +40,8 @@ export interface Node {
     readonly pubkey: PublicKeyText
     readonly host: string
     readonly port: number
+    /** One speaks TLS there. */
+    readonly tls: boolean
     /** The class of address that this node dials: its own, unless the operator says another. */
     readonly reach: AddressClass
   }
@@ -52,7 +56,9 @@ export interface Node {
   readonly keys: Keys
   readonly timers: Timers
   readonly seen: Seen
+  readonly load: Load
   readonly refusals: Refusals
+  readonly otherKeys: OtherKeys
   readonly connections: Connections
   readonly links: Links
   readonly sessions: Sessions
@@ -72,7 +78,7 @@ export interface Node {
   nextTs(): number
   /** A frame that needs no signature. */
   unsigned(type: FrameType, to: string, payload: unknown): string
-  count(what: string, why: string): void
+  count(what: string, why: string, times?: number): void
   readonly log: Log
   tell(event: NodeEvent): void
 }

@@ -40,11 +40,11 @@ const known = (
 ]
 
 /** Changes with anything below, so that the tables are made anew. */
-const VERSION = '1'
+const VERSION = '2'
 
 /**
  * users: `privkey_store` and `pake_password` are null until there are accounts; `version` counts the changes of a user. A key is pinned
- * once for ever, so the first one stays. Times are Unix milliseconds.
+ * until an operator releases it, so the first one stays. Times are Unix milliseconds.
  */
 export const readModels: Projections<Fact> = {
   version: VERSION,
@@ -87,6 +87,7 @@ export const readModels: Projections<Fact> = {
   project: {
     'session.attached': ({ at, fact }) => known(at, fact),
     'user.advertised': ({ at, fact }) => known(at, fact),
+    'user.unpinned': ({ fact }) => [{ remove: 'users', where: { user_id: fact.user } }],
   },
   erase: subject => [
     { remove: 'users', where: { user_id: subject } },

@@ -31,8 +31,13 @@ const begin = (fold: NodeFold, from: 'snapshot' | 'base', seq: number, text: str
 }
 
 /** Puts the fold to the base of the log, or to nothing when there is none. Rejects with `LogUnusable` when the base cannot be used. */
-export const beginAtBase = async (log: Pick<Foldable, 'base'> | undefined, fold: NodeFold): Promise<Beginning> => {
+export const beginAtBase = async (
+  log: Pick<Foldable, 'base'> | undefined,
+  fold: NodeFold,
+  pause: () => Promise<void> = () => Promise.resolve(),
+): Promise<Beginning> => {
   const base = await log?.base()
+  await pause()
   if (base === undefined) {
     restoreFold(fold)
     return { from: 'nothing', seq: 0, state: undefined }
@@ -46,7 +51,7 @@ export const beginAtBase = async (log: Pick<Foldable, 'base'> | undefined, fold:
 
 const beginAtSnapshot = async (log: DurableLog<Fact>, fold: NodeFold, write: Log): Promise<Beginning | undefined> => {
   const ignored = (why: string): void => {
-    write('warn', `a snapshot was passed over: ${why}`)
+    write('warn', 'a snapshot was passed over', { why })
   }
   const snapshot = await log.snapshots.newest(FOLD_VERSION, ignored)
   if (snapshot === undefined) return undefined
@@ -112,7 +117,7 @@ export const foldFromBase = async (
   { upTo = Infinity, pause }: { readonly upTo?: number; readonly pause?: () => Promise<void> } = {},
 ): Promise<Folded> => {
   const fold = createNodeFold()
-  const { seq, state } = await beginAtBase(log, fold)
+  const { seq, state } = await beginAtBase(log, fold, pause)
   const replayed = await replay({ read: from => until(log.read(from), upTo) }, fold.host, {
     from: seq + 1,
     lastAt: state?.at ?? 0,

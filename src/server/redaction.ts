@@ -55,12 +55,13 @@ const DROPPED: ReadonlySet<string> = new Set(['age', 'extras'])
 /** Words that our own code writes into facts; anything else there came from others. */
 const OWN_WORDS: ReadonlySet<string> = new Set([
   ...['operator', 'dialled', 'accepted', 'dm', 'public', 'stopping', 'left', 'moved', 'did not return', 'closed', 'goodbye'],
+  ...['banned', 'unpinned'],
   ...['the recipient is not online', 'more came than was offered', 'nothing came', 'stalled', 'internal error'],
   ...['another socket carries this link', 'another socket of this user has taken over', 'this server is going down'],
   ...['SIGINT', 'SIGTERM', 'SIGHUP'],
   ...['delivered', 'refused', 'handed', 'expired', 'gone'],
 ])
-const OWN_CAPS: ReadonlySet<string> = new Set(['proof', 'ack', 'vouch', 'blocks', 'bound', 'receipts', 'ping', 'servers'])
+const OWN_CAPS: ReadonlySet<string> = new Set(['proof', 'ack', 'vouch', 'blocks', 'bound', 'notice', 'receipts', 'ping', 'servers'])
 /** A system's code in somebody's sentence, as ECONNREFUSED: it tells a developer much and names nobody. */
 const SYSTEM_CODE =
   /\b(?:ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|EADDRNOTAVAIL|EACCES)\b/
@@ -177,6 +178,7 @@ export const createRedaction = (): Redaction => {
     lastSeq: state.lastSeq,
     departed: state.departed.map(([id, seq]) => [user(id), seq]),
     servers: state.servers.map(({ id, ...member }) => ({ id: server(id), ...inside(member) })),
+    bans: state.bans.map(([id, ban]) => [server(id), inside(ban)]),
     vouchers: state.vouchers.map(([id, voucher]) => [server(id), inside(voucher)]),
     mailboxes: (state.mailboxes ?? []).map(([id, waiting]) => [
       user(id),

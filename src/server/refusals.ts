@@ -25,6 +25,13 @@ const UNANSWERED = new Set(['ERROR', 'ACK', 'CTRL_CLOSE'])
 
 export const createRefusals = (node: Node): Refusals => {
   const constants = new Map<ErrorCode, { readonly event: SignedEvent; readonly sig: Base64Url }>()
+  const answer = (connection: Connection, code: ErrorCode): string | undefined => {
+    const constant = constants.get(code)
+    if (constant === undefined) return undefined
+    const to = connection.peer?.id ?? '*'
+    const { payloadText } = constant.event
+    return encodeFrame({ type: 'ERROR', from: node.self.id, to, ts: node.nextTs(), payloadText, sig: constant.sig })
+  }
   return {
     async prepare() {
       for (const [code, detail] of Object.entries(errorCodes) as [ErrorCode, string][]) {
@@ -42,24 +49,25 @@ export const createRefusals = (node: Node): Refusals => {
         if (relayed === undefined) connection.close(1008, 'too many refused frames')
         return
       }
-      const constant = constants.get(error.code)
-      if (constant === undefined) return
-      const to = connection.peer?.id ?? '*'
-      const text = encodeFrame({
-        type: 'ERROR',
-        from: node.self.id,
-        to,
-        ts: node.nextTs(),
-        payloadText: constant.event.payloadText,
-        sig: constant.sig,
-      })
+      const text = answer(connection, error.code)
+      if (text === undefined) return
       node.runtime.release(() => connection.channel.send('control', text))
     },
     tell(connection, to, code, detail, reference) {
       node.count('refused', code)
-      const event = signedEvent(node.signer, { code, detail, msg_ref: reference }, 'message')
-      const text = frameText(event, { type: 'ERROR', from: node.self.id, to, ts: node.nextTs() })
-      node.runtime.release(() => connection.channel.send('traffic', text))
+      const payload = { code, detail, msg_ref: reference }
+      // a machine that is too busy to sign still says what it could not do: ours read an ERROR without a signature, others the constant
+      const cheap = (): void => {
+        const ours = connection.peer?.caps.includes('ack') === true
+        const text = ours ? node.unsigned('ERROR', to, payload) : answer(connection, code)
+        if (text !== undefined) connection.channel.send('traffic', text)
+      }
+      if (node.signer.crowded('message', 0.5)) {
+        node.runtime.release(cheap)
+        return
+      }
+      const text = frameText(signedEvent(node.signer, payload, 'message'), { type: 'ERROR', from: node.self.id, to, ts: node.nextTs() })
+      node.runtime.release(() => connection.channel.send('traffic', text, cheap))
     },
   }
 }

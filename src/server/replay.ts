@@ -86,6 +86,7 @@ export interface NodeView {
       >
     >
   }
+  readonly bans: Readonly<Record<string, { readonly pubkey: string | null; readonly why: string }>>
   readonly machines: Readonly<Record<string, MachineView>>
 }
 
@@ -114,6 +115,7 @@ export const viewOfNode = ({ state, host }: NodeFold, seq: number): NodeView => 
       ]),
     ),
   },
+  bans: byKey([...state.membership.bans].map(([id, { pubkey = null, why }]) => [id, { pubkey, why }])),
   machines: byKey(host.machines()),
 })
 

@@ -44,7 +44,7 @@ export const createRouter = (node: Node): Router => {
     failed: (error: unknown) => void,
   ): void => {
     const lane: Lane = isFile(inner) ? 'file' : 'traffic'
-    const priority: Priority = isFile(inner) ? 'file' : 'message'
+    const priority: Priority = isFile(inner) ? 'file' : inner === 'MSG_PUBLIC_CHANNEL' ? 'public' : 'message'
     const marked =
       type === 'SERVER_DELIVER' ? { ...payload, user_id: recipient, ...(inner !== 'MSG_DIRECT' && { inner_type: inner }) } : payload
     const text = frameText(signedEvent(node.signer, marked, priority), { type, from: node.self.id, to, ts })
@@ -117,7 +117,8 @@ export const createRouter = (node: Node): Router => {
 
   const acknowledge = (connection: Connection, sender: UserPeer, reference: string): void => {
     if (!sender.caps.includes('ack')) return
-    const event = signedEvent(node.signer, { msg_ref: reference }, 'control')
+    // as urgent as what it answers, or acknowledgements would crowd out what they acknowledge
+    const event = signedEvent(node.signer, { msg_ref: reference }, 'message')
     const text = frameText(event, { type: 'ACK', from: node.self.id, to: sender.id, ts: node.nextTs() })
     node.runtime.release(() => {
       connection.channel.send('traffic', text)
@@ -127,7 +128,7 @@ export const createRouter = (node: Node): Router => {
   /** One frame for each server that has users, and one for each user here. */
   const toEverybody = (sender: UserId, frame: UserContent): void => {
     const payload = { ...carriedContent(frame.payload), sender, group_id: 'public', channel: 'public', msg_ts: frame.ts }
-    const event = signedEvent(node.signer, payload, 'message')
+    const event = signedEvent(node.signer, payload, 'public')
     const text = frameText(event, { type: 'MSG_PUBLIC_CHANNEL', from: node.self.id, to: '*', ts: frame.ts })
     node.runtime.release(() => {
       node.links.broadcast('traffic', text)
@@ -225,7 +226,7 @@ export const createRouter = (node: Node): Router => {
         deliverHere({ inner: 'MSG_PUBLIC_CHANNEL', sender: author, recipient: one.data, ts: frame.ts, payload }, () => {})
         return
       }
-      const event = signedEvent(node.signer, payload, 'message')
+      const event = signedEvent(node.signer, payload, 'public')
       const text = frameText(event, { type: 'MSG_PUBLIC_CHANNEL', from: node.self.id, to: '*', ts: frame.ts })
       node.runtime.release(() => {
         node.sessions.broadcast(text, author)

@@ -5,7 +5,9 @@ import type { Address, ServerId, UserId } from '../protocol/ids.ts'
 import { LogRefused } from '../store/log.ts'
 import type { Live } from './control.ts'
 import type { Node } from './node.ts'
+import type { Status } from './status.ts'
 import type { Upkeep } from './upkeep.ts'
+import type { Vitals } from './vitals.ts'
 
 export interface Routine {
   start(): void
@@ -16,8 +18,7 @@ export interface Routine {
 /** How often is looked whether a snapshot is due, or the log too large. */
 const WATCH_MS = 5_000
 
-export const createRoutine = (node: Node, upkeep: Upkeep): Routine => {
-  const { config } = node
+export const createRoutine = (node: Node, upkeep: Upkeep, vitals: Pick<Vitals, 'noteLogBytes'>): Routine => {
   let busy = false
 
   const snapshot = async (): Promise<void> => {
@@ -30,7 +31,8 @@ export const createRoutine = (node: Node, upkeep: Upkeep): Routine => {
     if (made !== undefined) node.log('debug', 'made a checkpoint', { seq: made.seq })
   }
   const shrink = async (): Promise<void> => {
-    const made = await upkeep.alone(() => upkeep.shrink(config.limits.logBytes))
+    const made = await upkeep.alone(() => upkeep.shrink(node.config.limits.logBytes))
+    vitals.noteLogBytes(await upkeep.bytes())
     if (made !== undefined) node.log('info', 'compacted the log to keep it within limits.logBytes', made)
   }
   /** The node lives without either: what went wrong is said, and tried again in its time. */
@@ -40,26 +42,27 @@ export const createRoutine = (node: Node, upkeep: Upkeep): Routine => {
     } catch (error) {
       // the log stops the node by itself then, with the same sentence
       if (error instanceof LogRefused) return
-      node.log('warn', `${what} was not made: ${error instanceof Error ? error.message : String(error)}`)
+      node.log('warn', 'upkeep of the log failed', { what, why: error instanceof Error ? error.message : String(error) })
     }
   }
 
   return {
     start() {
+      void upkeep.bytes().then(vitals.noteLogBytes, () => {})
       node.timers.every(WATCH_MS, () => {
         if (busy) return
         busy = true
         const look = async (): Promise<void> => {
           await attempt('room in the log', shrink)
           // a snapshot is as long as there are users, so a big node makes them more rarely
-          if (upkeep.sinceSnapshot() >= Math.max(config.limits.snapshotFacts, node.state.directory.pins.size))
+          if (upkeep.sinceSnapshot() >= Math.max(node.config.limits.snapshotFacts, node.state.directory.pins.size))
             await attempt('a snapshot', snapshot)
         }
         void look().finally(() => {
           busy = false
         })
       })
-      node.timers.every(config.timing.checkpointMs, () => {
+      node.timers.every(node.config.timing.checkpointMs, () => {
         void attempt('a checkpoint', checkpoint)
       })
     },
@@ -88,7 +91,28 @@ const helpOn: Readonly<Record<string, (node: Node, id: string, stream: Address) 
 }
 
 /** The parts of a running node that an operator's commands concern. */
-export const liveParts = (node: Node): Live => ({
+export const liveParts = (node: Node, status: () => Promise<Status>): Live => ({
+  status,
+  cut(server) {
+    node.links.effects.closeSockets({ server })
+    node.otherKeys.forget(server)
+    node.seen.forget(server)
+  },
+  meet(server) {
+    node.links.manage(server)
+    node.links.effects.armRedial({ server, at: node.ports.clock.now() })
+  },
+  dismiss(user, why) {
+    node.sessions.dismiss(user, why)
+  },
+  offered: server => node.otherKeys.of(server),
+  heard(server) {
+    const at = node.links.heardAt(server)
+    return at === undefined ? undefined : Math.round(node.ports.clock.monotonic() - at)
+  },
+  get members() {
+    return node.config.limits.servers
+  },
   begin(user) {
     node.sessions.dismiss(user, 'erased')
     node.runtime.setAside(`session:${user}`)

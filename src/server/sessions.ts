@@ -96,6 +96,7 @@ export const createSessions = (node: Node): Sessions => {
       })
       return
     }
+    if (frame.type === 'FILE_CHUNK') await node.load.roomForFiles()
     if (frame.from !== peer.id) throw new ProtocolError('NAME_IN_USE', 'not_yours', 'This socket is attached under another id.')
     if (frame.type === 'RECEIPT') {
       // it says the same however often it comes, and whenever

@@ -20,7 +20,7 @@ export interface EventEnvelope {
   readonly ts: number
 }
 
-export const signedEvent = (signer: SigningQueue, payload: unknown, priority: Priority): SignedEvent => {
+export const signedEvent = (signer: Pick<SigningQueue, 'sign'>, payload: unknown, priority: Priority): SignedEvent => {
   const payloadText = canonicalOf(payload)
   let signature: Promise<Base64Url> | undefined
   const sign = async (): Promise<Base64Url> => {

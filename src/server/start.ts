@@ -1,48 +1,57 @@
 /** A node's parts, how they are put together, how it starts and how it stops. */
 import type { NamedEffect } from '../actors/contract.ts'
 import { createRuntime } from '../actors/runtime.ts'
-import { createSupervisor } from '../actors/supervisor.ts'
 import { createSigningQueue, measureSigning } from '../crypto/signing-queue.ts'
-import { decideMembership } from '../domain/membership.ts'
 import type { Fact } from '../domain/facts.ts'
-import { ControlError, type ControlListener, type ControlPort } from '../ports/control.ts'
+import type { ControlPort } from '../ports/control.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
+import type { HttpPort } from '../ports/http.ts'
+import type { Exposition } from '../ports/metrics.ts'
 import type { Listener } from '../ports/network.ts'
 import { noFaultPoint } from '../ports/fault-points.ts'
 import type { GivenPorts, Ports } from '../ports/ports.ts'
 import { steadyClock } from '../ports/steady-clock.ts'
 import { canonicalOf } from '../protocol/canonical.ts'
+import { authorityOf, parseAddress, tlsOf, urlOf } from '../protocol/address.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
-import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
+import type { ServerId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
 import { type EventLog, LogUnusable } from '../store/log.ts'
 import { type AddressClass, addressClass } from './address-class.ts'
 import { createBootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import { createConnections } from './connection.ts'
-import { type Control, createControl } from './control.ts'
+import { createControl, takeCommands } from './control.ts'
 import { createDelivery } from './delivery.ts'
 import { createDirectoryService } from './directory-service.ts'
 import type { Log, NodeEvent } from './events.ts'
 import { createSeen } from './freshness.ts'
 import { createGossip } from './gossip.ts'
+import { createHealth, type Phase } from './health.ts'
 import { createIntroducer } from './introducer.ts'
 import { createKeys } from './keys.ts'
 import { createLinks } from './links.ts'
+import { introducerKeys, pinListed } from './listed-servers.ts'
+import { createLoad, shares } from './load.ts'
+import { createOtherKeys } from './other-keys.ts'
 import { pruneNewcomers } from './newcomers.ts'
+import { within } from './patience.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
 import { createReceipts } from './receipts.ts'
+import { type Reloaded, reloadNode } from './reload.ts'
 import { createRefusals } from './refusals.ts'
 import { createNodeFold, type NodeFold } from './replay.ts'
 import { createRouter } from './router.ts'
 import { createRoutine, liveParts } from './routine.ts'
 import { createSessions } from './sessions.ts'
+import { createStatus } from './status.ts'
+import { createNodeSupervisor } from './supervision.ts'
 import { createTimers } from './timers.ts'
 import { createTransfers } from './transfers.ts'
-import { within } from './within.ts'
 import { createUpkeep } from './upkeep.ts'
-import type { ActorGroup, Node } from './node.ts'
+import { createVitals, type Vitals } from './vitals.ts'
+import type { Node } from './node.ts'
 
 export interface NodeOptions {
   readonly config: NodeConfig
@@ -53,6 +62,8 @@ export interface NodeOptions {
   readonly fold?: NodeFold
   /** Where an operator's commands come in; they need a `DurableLog`. */
   readonly control?: ControlPort
+  /** Where health and metrics are answered if the configuration has `http`. */
+  readonly monitor?: { readonly http: HttpPort; readonly expose: Exposition }
   readonly identity: { readonly id: ServerId; readonly privateKey: PrivateKey }
   /** Signatures at work at once: the number of cores. */
   readonly cores: number
@@ -62,26 +73,36 @@ export interface NodeOptions {
   readonly fatal: (error: Error) => void
 }
 
-export interface RunningNode {
+export interface RunningNode extends Pick<Vitals, 'counters' | 'gauges' | 'distributions'> {
+  /** Takes another configuration; answers what changed and what keeps its value until the next start. */
+  reload(config: NodeConfig): Promise<Reloaded>
   /** Says goodbye to users and peers, lets what was recorded through, and closes the log. */
   stop(why: string): Promise<void>
-  /** How often what happened, by kind and reason. */
-  counters(): Readonly<Record<string, number>>
 }
 
-const backoff = { firstMs: 100, capMs: 5_000 }
+/** How long goodbyes may take. */
 const DRAIN_MS = 10_000
 
 /** Starts a node: recovers from its log, listens, joins. Rejects when it cannot listen or its log cannot be folded. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
+  const opened: (() => Promise<void>)[] = []
+  try {
+    return await assemble(options, opened)
+  } catch (error) {
+    for (const close of opened) await close()
+    throw error
+  }
+}
+
+/** `opened` takes what has to be closed when it rejects. */
+const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): Promise<RunningNode> => {
   const { config, identity, write } = options
   const ports: Ports = { reach: noFaultPoint, ...options.ports, clock: steadyClock(options.ports.clock) }
   const { fold = createNodeFold() } = options
   const { state, host } = fold
-  const counters = new Map<string, number>()
   const handlers = new Map<string, (params: never) => void>()
   let lastTs = 0
-  let phase: 'up' | 'stopping' | 'stopped' = 'up'
+  let phase: Phase | 'stopped' = 'starting'
 
   const fail = (error: Error): void => {
     phase = 'stopped'
@@ -94,19 +115,16 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     handler(effect.params as never)
   }
 
-  const pinned: PublicKeyText[] = []
-  for (const { pubkey } of config.bootstrap_servers) pinned.push((await ports.crypto.importPublicKey(pubkey)).text)
-
   const { privateKey } = identity
   const rate = await measureSigning({ crypto: ports.crypto, privateKey, clock: ports.clock, inFlight: options.cores })
   write('info', 'measured this machine', { signaturesPerSecond: Math.round(rate) })
 
-  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0, reach: 'unusable' as AddressClass }
+  const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0, tls: false, reach: 'unusable' as AddressClass }
   const node = {
     config,
     ports,
     self,
-    introducers: pinned,
+    introducers: await introducerKeys({ config, ports }),
     maxFrameBytes: wire.maxFrameBytes,
     state,
     mail: options.log.mail,
@@ -120,9 +138,10 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
       inFlight: options.cores,
       // what would have to wait longer is refused at once, so that its sender knows
       maxQueued: Math.max(1, Math.min(config.limits.signatures, Math.ceil((rate * config.timing.signMs) / 1_000))),
+      shares,
     }),
     get stopping() {
-      return phase !== 'up'
+      return phase === 'stopping' || phase === 'stopped'
     },
     get stopped() {
       return phase === 'stopped'
@@ -130,11 +149,11 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     nextTs: () => (lastTs = Math.max(ports.clock.now(), lastTs + 1)),
     unsigned: (type: FrameType, to: string, payload: unknown) =>
       encodeFrame({ type, from: self.id, to, ts: node.nextTs(), payloadText: canonicalOf(payload) }),
-    count: (what: string, why: string) => {
-      const name = `${what} ${why}`
-      counters.set(name, (counters.get(name) ?? 0) + 1)
+    count: (what, why, times) => {
+      vitals.count(what, why, times)
     },
-  } as unknown as { -readonly [Part in keyof Node]: Node[Part] }
+  } as Writable<Node>
+  const vitals = createVitals(node)
 
   node.runtime = createRuntime<Fact>({
     log: options.log,
@@ -142,29 +161,17 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     clock: ports.clock,
     reach: ports.reach,
     perform,
+    committed: vitals.committed,
     fatal: fail,
     crashed: (error, effect) => {
       write('error', 'a bug: an effect threw', { effect: effect?.effect, error: String(error) })
     },
   })
-  node.supervisor = createSupervisor<ActorGroup>({
-    clock: ports.clock,
-    groups: {
-      node: { strategy: 'one_for_all', restarts: 3, withinMs: 60_000, backoff },
-      connections: { parent: 'node', strategy: 'one_for_one', restarts: 100, withinMs: 10_000, backoff },
-      // a bug that one peer or user can trigger ends their socket each time; it must not add up to the end of the node
-      links: { parent: 'node', strategy: 'one_for_one', restarts: 1_000, withinMs: 60_000, backoff },
-      sessions: { parent: 'node', strategy: 'one_for_one', restarts: 10_000, withinMs: 60_000, backoff },
-      transfers: { parent: 'node', strategy: 'one_for_one', restarts: 10_000, withinMs: 60_000, backoff },
-    },
-    deadLetters: 1_000,
-    stopMs: 2_000,
-    escalated: error => {
-      fail(error instanceof Error ? error : new Error(String(error)))
-    },
-  })
+  node.supervisor = createNodeSupervisor(ports.clock, vitals.count, fail)
   node.seen = createSeen(node)
+  node.load = createLoad(node)
   node.refusals = createRefusals(node)
+  node.otherKeys = createOtherKeys(node)
   node.connections = createConnections(node)
   node.introducer = createIntroducer(node)
   node.links = createLinks(node)
@@ -179,6 +186,9 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   for (const part of [node.links, node.sessions, node.gossip, node.transfers, node.bootstrap])
     for (const [effect, handler] of Object.entries(part.effects)) handlers.set(effect, handler)
 
+  const answer = options.monitor && createHealth(vitals, () => (phase === 'stopped' ? 'stopping' : phase), options.monitor.expose)
+  const http = answer && config.http && (await options.monitor.http.listen(config.http, answer))
+  if (http !== undefined) opened.push(() => http.close())
   const recovered = await recoverNode({ log: options.log, fold, runtime: node.runtime, write })
   if (state.self !== undefined && state.self !== self.id)
     throw new LogUnusable(`This log belongs to the server ${state.self}, but identity.json says ${self.id}: put the right one back.`)
@@ -195,7 +205,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const listener: Listener = await ports.network.listen(
     { host: config.host, port: config.port, maxBytes: node.maxFrameBytes, maxSockets: config.limits.sockets },
     (socket, request) => {
-      if (phase !== 'up') return undefined
+      if (node.stopping) return undefined
       // a page of another origin must not use its visitor's network or name (attack 38)
       if (request.origin !== undefined && !config.origins.includes(request.origin)) {
         node.count('refused', 'origin')
@@ -204,22 +214,16 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
       return node.connections.accept(socket)
     },
   )
-  Object.assign(
-    self,
-    options.config.advertise === undefined ? { host: listener.host, port: listener.port } : advertised(options.config.advertise),
-  )
+  opened.push(() => listener.close())
+  const advertised = config.advertise === undefined ? undefined : parseAddress(config.advertise)
+  // behind something that speaks TLS for it, or not, an address says so itself
+  const tls = config.advertise?.includes('://') === true ? advertised?.tls : listener.tls
+  const address = { host: (advertised ?? listener).host, port: (advertised ?? listener).port }
+  Object.assign(self, { ...address, tls: tls === true })
   self.reach = config.reach ?? addressClass(self.host)
   // from here on the log says that this incarnation lives; every machine answers it
   node.runtime.record('node', { type: 'node.started', server: self.id, epoch: options.log.epoch })
-  for (const { server_id, host: at, port, pubkey } of config.servers) {
-    const key = await ports.crypto.importPublicKey(pubkey)
-    const listed = { server: server_id as ServerId, pubkey: key.text, host: at, port, vouchedBy: 'operator' as const }
-    const { facts: decided, conflict } = decideMembership(listed, state.membership, config.limits)
-    if (node.runtime.isSetAside(`server:${server_id}`)) continue
-    if (conflict !== undefined)
-      node.tell({ event: 'degraded', why: `the listed server ${server_id} has another key than the one pinned before` })
-    for (const fact of decided) node.runtime.record(`server:${server_id}`, fact)
-  }
+  await pinListed(node)
   await node.runtime.flushed()
   const durable = asDurable(options.log)
   const sign = (text: string) => node.signer.sign(text, 'control')
@@ -233,18 +237,23 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     write,
     recovered,
   }
+  const status = createStatus(node, vitals, { head: () => options.log.head(), bytes: () => durable?.bytes() })
   const upkeep = premises && createUpkeep(premises)
-  const routine = upkeep && createRoutine(node, upkeep)
+  const routine = upkeep && createRoutine(node, upkeep, vitals)
   const control =
-    premises && upkeep && options.control && (await listenTo(options.control, createControl(premises, upkeep, liveParts(node)), write))
-  const url = `ws://${listener.host.includes(':') ? `[${listener.host}]` : listener.host}:${listener.port}`
+    premises &&
+    upkeep &&
+    options.control &&
+    (await takeCommands(options.control, createControl(premises, upkeep, liveParts(node, status)), write))
+  phase = 'ready'
   node.tell({
     event: 'ready',
     server_id: self.id,
-    url,
+    url: urlOf(listener),
     pubkey: self.pubkey,
     epoch: options.log.epoch,
-    advertised: { host: self.host, port: self.port },
+    advertised: { ...address, ...tlsOf(tls) },
+    ...(http === undefined ? {} : { http: `http://${authorityOf(http)}` }),
   })
   node.links.start()
   node.transfers.start()
@@ -253,10 +262,15 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   node.bootstrap.start()
   pruneNewcomers(node)
   routine?.start()
+  vitals.start()
+  node.load.start()
 
   let stopping: Promise<void> | undefined
   return {
-    counters: () => Object.fromEntries([...counters].sort(([a], [b]) => (a < b ? -1 : 1))),
+    counters: vitals.counters,
+    gauges: vitals.gauges,
+    distributions: vitals.distributions,
+    reload: wanted => reloadNode(node, wanted),
     stop: why =>
       (stopping ??= (async () => {
         phase = 'stopping'
@@ -274,22 +288,9 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
         if (routine !== undefined) await within(ports.clock, DRAIN_MS, routine.finish())
         await node.runtime.close()
         await options.log.close()
+        await http?.close()
       })()),
   }
 }
 
-/** A node that an operator cannot ask anything is a node still. */
-const listenTo = async (port: ControlPort, control: Control, write: Log): Promise<ControlListener | undefined> => {
-  try {
-    return await port.listen(control)
-  } catch (error) {
-    if (!(error instanceof ControlError)) throw error
-    write('warn', `no commands are taken while this node runs: ${error.message}`)
-    return undefined
-  }
-}
-
-const advertised = (text: string): { readonly host: string; readonly port: number } => {
-  const at = text.lastIndexOf(':')
-  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
-}
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }

@@ -1,11 +1,12 @@
 /** What a node's state is made of, piece by piece, and which pieces a fact can change: so that a change is found without comparing all. */
 import type { Fact } from '../domain/facts.ts'
+import { tlsOf } from '../protocol/address.ts'
 import type { Address, ServerId, UserId } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
 import type { NodeFold } from './replay.ts'
 
 /** `node` has one piece, itself; the others one for each machine, user or server. */
-export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers', 'mailboxes', 'set_aside'] as const
+export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers', 'bans', 'mailboxes', 'set_aside'] as const
 export type Part = (typeof parts)[number]
 
 export interface Piece {
@@ -46,6 +47,7 @@ const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unkno
         pubkey: member.pubkey,
         host: member.host,
         port: member.port,
+        ...tlsOf(member.tls),
         vouched_by: member.vouchedBy,
         linked: member.linked,
         proven: member.proven,
@@ -55,6 +57,10 @@ const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unkno
   mailboxes: ({ state }, key) => {
     const mailbox = state.mailboxes.of.get(key as UserId)
     return mailbox && { messages: mailbox.waiting.size, bytes: mailbox.bytes }
+  },
+  bans: ({ state }, key) => {
+    const ban = state.membership.bans.get(key as ServerId)
+    return ban && { pubkey: ban.pubkey ?? null, why: ban.why }
   },
   set_aside: ({ state }, key) => state.aside.get(key as Address),
 }
@@ -69,6 +75,7 @@ const keysOf: { readonly [Name in Part]: (fold: NodeFold) => Iterable<string> } 
   'pins.users': ({ state }) => state.directory.pins.keys(),
   'pins.servers': ({ state }) => state.membership.servers.keys(),
   mailboxes: ({ state }) => state.mailboxes.of.keys(),
+  bans: ({ state }) => state.membership.bans.keys(),
   set_aside: ({ state }) => state.aside.keys(),
 }
 
@@ -84,12 +91,16 @@ const ofUser = (user: string): readonly Piece[] => [
   { part: 'pins.users', key: user },
 ]
 
+/** Facts after which a server's users are not listed any more. */
+const LOSES_USERS: ReadonlySet<Fact['type']> = new Set(['server.forgotten', 'server.banned', 'server.trusted'])
+
 /** Kind of fact (before the dot) → pieces that it may change beside the machine of its stream. A kind without a row may change any. */
 const reach: Readonly<Record<string, (fact: never, fold: NodeFold) => readonly Piece[]>> = {
   node: (fact: Fact, fold) => (fact.type === 'node.started' ? all(fold, 'node', 'machines', 'directory') : all(fold, 'node')),
   server: (fact: Extract<Fact, { readonly server: ServerId }>, fold) => [
     { part: 'pins.servers', key: fact.server },
-    ...(fact.type === 'server.forgotten' ? all(fold, 'directory') : []),
+    { part: 'bans', key: fact.server },
+    ...(LOSES_USERS.has(fact.type) ? all(fold, 'directory') : []),
   ],
   link: (fact: Extract<Fact, { readonly server: ServerId }>) => [{ part: 'pins.servers', key: fact.server }],
   session: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),

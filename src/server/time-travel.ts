@@ -191,6 +191,8 @@ export interface PastState {
   readonly machines: Readonly<Record<string, unknown>>
   readonly directory: Readonly<Record<string, unknown>>
   readonly pins: { readonly users: Readonly<Record<string, unknown>>; readonly servers: Readonly<Record<string, unknown>> }
+  /** Servers that the operator refuses. */
+  readonly bans: Readonly<Record<string, unknown>>
   /** Streams that wait for an operator's decision, as the log says. */
   readonly set_aside: Readonly<Record<string, unknown>>
   /** Streams that today's code cannot fold and that the log says nothing of. */
@@ -210,6 +212,7 @@ export const stateOf = ({ fold, seq, at, failing }: Traveller): PastState => {
     machines: of('machines'),
     directory: of('directory'),
     pins: { users: of('pins.users'), servers: of('pins.servers') },
+    bans: of('bans'),
     set_aside: of('set_aside'),
     failing,
   }

@@ -8,6 +8,8 @@ export interface Timers {
   /** Runs `run` every `ms` milliseconds until everything is cancelled. */
   every(ms: number, run: () => void): void
   cancelAll(): void
+  /** How many are armed. */
+  readonly armed: number
 }
 
 export const createTimers = (clock: Pick<Clock, 'after'>): Timers => {
@@ -38,6 +40,9 @@ export const createTimers = (clock: Pick<Clock, 'after'>): Timers => {
         })
       }
       again()
+    },
+    get armed() {
+      return armed.size
     },
     cancelAll() {
       for (const cancel of armed.values()) cancel()

@@ -47,6 +47,8 @@ export interface Upkeep {
   compact(keep: number): Promise<{ readonly dropped: number; readonly base: number }>
   /** Compacts half of the facts when the log is larger than `limit` bytes, and has grown by half since the last time; undefined when not. */
   shrink(limit: number): Promise<{ readonly dropped: number; readonly bytes: number } | undefined>
+  /** What the log takes of its disk. */
+  bytes(): Promise<number>
   /** Makes the read models anew; answers their numbers of rows. */
   rebuild(): Promise<Readonly<Record<string, number>>>
   /** Folds base and facts once more, beside the live state, giving the node its turn in between. */
@@ -158,6 +160,7 @@ export const createUpkeep = (premises: Premises): Upkeep => {
       shrunk = await log.bytes()
       return { dropped, bytes: shrunk }
     },
+    bytes: () => log.bytes(),
     rebuild: () => log.rebuild(),
     refold,
     async foldAgain() {

@@ -20,8 +20,9 @@ export type CommitFault = (typeof commitFaults)[number]
 
 type Expected = Parameters<DurableLog['append']>[1]
 
-/** Milliseconds until a commit is told: a good disk, and one that is busy with something else. */
+/** Milliseconds until a commit is told: a good disk, the same one when it has much to do, and one that hardly moves. */
 const COMMIT_MS = 0.4
+const BUSY = { chance: 0.1, ms: 40 } as const
 const SLOW_MS = 2_500
 
 export interface Disk {
@@ -82,13 +83,16 @@ export const openDisk = async <T extends { readonly type: string }>(options: Dis
   ): Promise<{ readonly firstSeq: number }> => {
     if (fault === 'before') refused ??= new LogRefused('The disk refused to write.')
     if (refused !== undefined) throw refused
-    if (fault === 'slow') await passed(SLOW_MS)
+    const ms = random.fraction() < BUSY.chance ? BUSY.ms * random.fraction() : COMMIT_MS
+    // it is durable some time before that is told, and not from the beginning
+    const first = fault === 'slow' ? SLOW_MS : ms * random.fraction()
+    await passed(first)
     const written = await log.append(facts, expected)
     options.committed(facts.map((fact, index) => ({ ...fact, seq: written.firstSeq + index, version: 0, epoch: log.epoch })))
     if (fault === 'after') refused = new LogRefused('The disk wrote, and said that it had not.')
     if (refused !== undefined) throw refused
     if (fault === 'never') await never
-    await passed(COMMIT_MS)
+    await passed(ms)
     return written
   }
 

@@ -10,6 +10,7 @@ export const invariants = {
   confidential: 'no server and nobody between ever holds a message in the clear',
   keys: "nobody's key is replaced without an alarm",
   authentic: 'a server believes nothing about an honest server that it did not say itself',
+  newest: 'what a server believes of somebody never goes back to what was said before',
   recorded_first: 'nothing leaves a program before the fact that it stands for is durable',
   replayable: 'the fold of the log is the live state',
   presence: 'who is there and reachable is listed everywhere, and who left is not',

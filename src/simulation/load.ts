@@ -9,9 +9,12 @@ export const standardLoad = { everyMs: 10_000 } as const
 /** Stands in every text, so that one in the clear is seen wherever it turns up. */
 export const MARK = 'in confidence'
 const FILE_BYTES = 2_000
+/** Lines that somebody writes one right after the other; they rest as much longer. */
+const BURST = 4
 /** What a person does → how often in a hundred. */
-const habits: readonly (readonly [share: number, act: 'tell' | 'all' | 'list' | 'file'])[] = [
-  [94, 'tell'],
+const habits: readonly (readonly [share: number, act: 'tell' | 'burst' | 'all' | 'list' | 'file'])[] = [
+  [90, 'tell'],
+  [4, 'burst'],
   [0.5, 'all'],
   [4, 'list'],
   [1.5, 'file'],
@@ -28,43 +31,49 @@ export const startLoad = (world: World, { everyMs }: { readonly everyMs: number 
   const byId = new Map(world.users.map(user => [user.id as string, user]))
   let stopped = false
 
-  const act = (user: SimulatedUser, dice: Dice, number: number): boolean => {
+  /** Answers how many things were done. */
+  const act = (user: SimulatedUser, dice: Dice, number: number): number => {
     const { client, life } = user
-    if (client === undefined || life === undefined || life.paused || !client.attached) return false
+    if (client === undefined || life === undefined || life.paused || !client.attached) return 0
     let rest = dice.fraction() * 100
     const what = habits.find(([share]) => (rest -= share) < 0)?.[1] ?? 'tell'
-    const said = (to: readonly SimulatedUser[], kind: 'direct' | 'public'): string => {
-      const text = `${MARK} ${user.name} ${number}`
-      witnesses.sending({ from: user, to, number, text, kind, at: schedule.now() })
+    const said = (to: readonly SimulatedUser[], kind: 'direct' | 'public', nth = number): string => {
+      const text = `${MARK} ${user.name} ${nth}`
+      witnesses.sending({ from: user, to, number: nth, text, kind, at: schedule.now() })
       return text
     }
     // a failure is told as an event; a client that dies answers nothing
     if (what === 'list') {
       void client.list()
-      return true
+      return 1
     }
     const there = client.users().flatMap(({ user_id }) => (user_id === user.id ? [] : (byId.get(user_id) ?? [])))
-    if (there.length === 0) return false
-    else if (what === 'all') void client.all(said(there, 'public'))
+    if (there.length === 0) return 0
+    if (what === 'all') void client.all(said(there, 'public'))
     else {
       const other = dice.pick(there)
+      if (what === 'burst') {
+        for (let nth = number; nth < number + BURST; nth += 1) void client.tell(other.id, said([other], 'direct', nth))
+        return BURST
+      }
       if (what === 'tell') void client.tell(other.id, said([other], 'direct'))
       else void client.sendFile(other.id, `${dice.whole(1, FILE_BYTES)} file of ${user.name} ${number}`)
     }
-    return true
+    return 1
   }
 
   for (const user of world.users) {
     const dice = world.dice.fork(`load of ${user.name}`)
     let number = 0
-    const next = (): void => {
-      schedule.after(dice.apart(everyMs), () => {
+    const next = (times: number): void => {
+      schedule.after(times * dice.apart(everyMs), () => {
         if (stopped) return
-        if (act(user, dice, number + 1)) number += 1
-        next()
+        const done = act(user, dice, number + 1)
+        number += done
+        next(Math.max(1, done))
       })
     }
-    next()
+    next(1)
   }
   return {
     stop() {

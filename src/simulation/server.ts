@@ -50,7 +50,7 @@ export interface ServerOptions {
 export const SERVER_PORT = 9_000
 
 /** Small enough that a world sees snapshots and checkpoints. */
-const upkeep = { limits: { snapshotFacts: 150 }, timing: { checkpointMs: 20_000 } }
+const upkeep = { limits: { snapshotFacts: 25 }, timing: { checkpointMs: 20_000 } }
 
 export const createServer = (place: Place, dice: Dice, options: ServerOptions): SimulatedServer => {
   const { schedule, network, makeKey, witnesses } = place

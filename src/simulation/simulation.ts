@@ -6,7 +6,7 @@ import { people } from './invariants/people.ts'
 import { soundness } from './invariants/soundness.ts'
 import { createJudge, type Invariant, type Violation } from './judge.ts'
 import { startLoad } from './load.ts'
-import { isAttached, listedAt } from './paths.ts'
+import { areLinked, isAttached, listedAt } from './paths.ts'
 import { createWorld, type Ground, type World } from './world.ts'
 
 export interface SimulationOptions {
@@ -61,6 +61,9 @@ const unsettled = (world: World): readonly string[] => {
     const seen = new Set(someone?.client?.users().map(({ user_id }) => user_id))
     for (const user of users)
       if (someone !== undefined && user !== someone && !seen.has(user.id)) wrong.push(`${someone.name} does not see ${user.name}`)
+    for (const other of servers)
+      if (server.name < other.name && !areLinked(world, server, other))
+        wrong.push(`${server.name} and ${other.name} do not hear each other`)
     for (const { ends, healthy } of world.network.connectionsOf(server.machine))
       for (const { machine, socket } of ends) if (healthy && socket.buffered > 0) wrong.push(`${machine.name} holds unsent frames`)
   }

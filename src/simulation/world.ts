@@ -43,16 +43,27 @@ export interface World {
   /** What the liar's machine heard from the others, the newest last. */
   readonly overheard: readonly string[]
   readonly users: readonly SimulatedUser[]
+  /** Messages that servers handed to people, the newest last. */
+  readonly delivered: readonly Delivery[]
+  /** Whether a person's program has pinned somebody's key. */
+  knows(user: SimulatedUser, other: SimulatedUser): boolean
   /** Takes the power of a machine, and with it the program. The answer brings both back. */
   darken(what: SimulatedServer | SimulatedUser): () => void
   /** Nobody starts it again until the answer is called. */
   keepDown(what: SimulatedServer | SimulatedUser): () => void
 }
 
+/** A frame with a message as a person's server sent it to them. */
+export interface Delivery {
+  readonly to: SimulatedUser
+  readonly text: string
+}
+
 /** Milliseconds until whoever cares for a program starts it again. */
 const RESTART_MS = { least: 200, mean: 2_500 } as const
 /** Frames that a liar remembers: enough to hold presence of all and some messages. */
 const OVERHEARD = 300
+const DELIVERED = 50
 const SERVERS_START_MS = 500
 const USERS_START_MS = { from: 1_500, to: 4_000 } as const
 
@@ -112,6 +123,24 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
       },
     })
 
+  const delivered: Delivery[] = []
+  const byMachine = new Map(users.map(user => [user.machine, user]))
+  witnesses.join({
+    frameSent(_from, to, text) {
+      const user = byMachine.get(to)
+      if (user === undefined || !text.includes('"type":"USER_DELIVER"')) return
+      delivered.push({ to: user, text })
+      if (delivered.length > DELIVERED) delivered.shift()
+    },
+  })
+
+  const known = new Set<string>()
+  witnesses.join({
+    userRecorded(user, recorded) {
+      for (const { fact } of recorded) if (fact.type === 'key.pinned') known.add(`${user.name} ${fact.user}`)
+    },
+  })
+
   const down = new Map<SimulatedServer | SimulatedUser, number>()
   const restarts = dice.fork('restarts')
   /** Ends the trouble that began when it died. */
@@ -168,6 +197,8 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
     liar,
     overheard,
     users,
+    delivered,
+    knows: (user, other) => known.has(`${user.name} ${other.id}`),
     keepDown,
     darken(what) {
       const up = keepDown(what)

@@ -12,8 +12,8 @@ export interface WaitingRow {
   readonly type: string
   readonly data: string
   /** What it changes in the read models. */
-  readonly changes?: readonly RowChange[]
-  readonly mail?: readonly MailChange[]
+  readonly changes?: readonly RowChange[] | undefined
+  readonly mail?: readonly MailChange[] | undefined
 }
 
 /** Writes all rows or none, the first as `firstSeq`, and calls `done` once: without an argument when they are safe. */
@@ -42,6 +42,8 @@ export interface AppendQueue {
    * refuses everything after it.
    */
   between<R extends ReturnType<Job>>(job: (head: number) => R): Promise<R>
+  /** Runs `work` once what was appended before is committed; what is appended from then on waits until it has settled. */
+  hold<R>(work: () => Promise<R>): Promise<R>
   /** Resolves when the fact `seq` is committed; rejects with `LogRefused` when that cannot happen any more. */
   reached(seq: number): Promise<void>
   /** Commits what waits without waiting for the end of the tick, and refuses every append from now on. */
@@ -50,8 +52,7 @@ export interface AppendQueue {
 
 const toRow = ({ stream, at, fact, mail }: NewFact, changesOf: ((fact: NewFact) => readonly RowChange[]) | undefined): WaitingRow => {
   if (!Number.isSafeInteger(at) || at < 0) throw new TypeError(`the time of a fact is in whole Unix milliseconds, not ${at} (${fact.type})`)
-  const row = { stream, at, type: fact.type, data: JSON.stringify(fact), ...(mail && { mail }) }
-  return changesOf ? { ...row, changes: changesOf({ stream, at, fact }) } : row
+  return { stream, at, type: fact.type, data: JSON.stringify(fact), changes: changesOf?.({ stream, at, fact }), mail }
 }
 
 /**
@@ -100,6 +101,25 @@ export const createAppendQueue = (
     marks.clear()
   }
 
+  /** Runs other work of the writer, up to what holds the commits. */
+  const runDue = (due: readonly WaitingJob[]): void => {
+    for (const [index, job] of due.entries()) {
+      job.run()
+      if (!committing) continue
+      jobs = [...due.slice(index + 1), ...jobs]
+      return
+    }
+  }
+
+  const goOn = (): void => {
+    if (committing) return
+    if (waiting.length > 0 || jobs.length > 0) flush()
+    else {
+      for (const wake of idle) wake()
+      idle = []
+    }
+  }
+
   const settle = (batches: readonly Batch[], due: readonly WaitingJob[], failure: LogRefused | undefined): void => {
     committing = false
     if (failure) refuseAll(failure, batches, due)
@@ -108,13 +128,9 @@ export const createAppendQueue = (
         batch.resolve({ firstSeq: head + 1 })
         moveTo(head + batch.rows.length)
       }
-      for (const job of due) job.run()
+      runDue(due)
     }
-    if (waiting.length > 0 || jobs.length > 0) flush()
-    else {
-      for (const wake of idle) wake()
-      idle = []
-    }
+    goOn()
   }
 
   const flush = (): void => {
@@ -153,6 +169,21 @@ export const createAppendQueue = (
     }
   }
 
+  const between: AppendQueue['between'] = job =>
+    new Promise((resolve, reject) => {
+      if (refusal) {
+        reject(refusal)
+        return
+      }
+      jobs.push({
+        run: () => {
+          runJob(job, resolve, reject)
+        },
+        reject,
+      })
+      schedule()
+    })
+
   return {
     append(facts, { expected }) {
       return new Promise((resolve, reject) => {
@@ -170,20 +201,18 @@ export const createAppendQueue = (
       })
     },
     head: () => head,
-    between: job =>
-      new Promise((resolve, reject) => {
-        if (refusal) {
-          reject(refusal)
-          return
-        }
-        jobs.push({
-          run: () => {
-            runJob(job, resolve, reject)
-          },
-          reject,
+    between,
+    hold: async work => {
+      const { settled } = await between(() => {
+        committing = true
+        const settled = work().finally(() => {
+          committing = false
+          goOn()
         })
-        schedule()
-      }),
+        return { appended: 0, settled }
+      })
+      return await settled
+    },
     reached: seq =>
       new Promise((resolve, reject) => {
         if (head >= seq) resolve()

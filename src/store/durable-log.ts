@@ -73,8 +73,8 @@ export interface Erasure<T extends { readonly type: string }> {
 export interface Erased {
   /** How many rows lost their data. */
   readonly rows: number
-  /** Of the fact `data.erased`. */
-  readonly seq: number
+  /** Of the fact `data.erased`; undefined when the log knew nothing of the person: then nothing was recorded. */
+  readonly seq: number | undefined
   /** False when a reader kept old pages from being overwritten: they are in the WAL until it ends; erase again then. */
   readonly wiped: boolean
 }

@@ -21,10 +21,12 @@ export const changeMail = (disk: MailDisk, changes: readonly MailChange[]): void
   }
 }
 
-/** Deletes what is from or for a person. */
-export const eraseMail = (disk: MailDisk, person: string): void => {
+/** Deletes what is from or for a person; answers how much that was. */
+export const eraseMail = (disk: MailDisk, person: string): number => {
+  let erased = disk.get(person)?.size ?? 0
   disk.delete(person)
-  for (const box of disk.values()) for (const { id, sender } of [...box.values()]) if (sender === person) box.delete(id)
+  for (const box of disk.values()) for (const { id, sender } of [...box.values()]) if (sender === person && box.delete(id)) erased += 1
+  return erased
 }
 
 export const memoryMail = (disk: MailDisk): MailStore => ({

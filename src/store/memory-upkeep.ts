@@ -43,13 +43,16 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
       if (row.data === '') return
       const named = row.stream === 'node' && (mentions?.(JSON.parse(row.data) as T) ?? false)
       if (!named && !belongs(row.stream)) return
-      row.data = ''
       seqs.push(baseSeq() + 1 + index)
     })
-    for (const stream of [...disk.versions.keys()]) if (belongs(stream)) disk.versions.delete(stream)
+    const streams = [...disk.versions.keys()].filter(belongs)
+    const mailed = eraseMail(disk.mail, subject)
+    if (mailed === 0 && seqs.length === 0 && streams.length === 0 && (base === undefined || base.state === disk.base?.state))
+      return { appended: 0, rows: 0, seq: undefined }
+    for (const seq of seqs) (disk.rows[seq - 1 - baseSeq()] as { data: string }).data = ''
+    for (const stream of streams) disk.versions.delete(stream)
     if (disk.base && base) disk.base = { ...disk.base, state: base.state, at, sig }
     disk.snapshots = []
-    eraseMail(disk.mail, subject)
     const fact = declare(spansOf(seqs))
     if (fact.type !== ERASED) throw new TypeError(`what was erased is declared by ${ERASED}, not by ${fact.type}`)
     write({ stream: 'node', at, type: fact.type, data: JSON.stringify(fact) })

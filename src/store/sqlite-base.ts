@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3'
 import type { Base, Models, Sign } from './durable-log.ts'
 import { LogUnusable } from './log.ts'
 import { unusable } from './sqlite-errors.ts'
-import { hexDigest, toHex } from './sqlite-rows.ts'
+import { hexDigest, textOf, toHex } from './sqlite-rows.ts'
 import { baseText, type BaseStatement } from './statements.ts'
 import type { Schemas, StoredFact } from './upcasters.ts'
 
@@ -50,7 +50,7 @@ export const faultOfBase = (base: StoredBase, sha256: (bytes: Uint8Array) => Uin
   return undefined
 }
 
-export const parseModels = (base: StoredBase): Models => JSON.parse(Buffer.from(base.models).toString()) as Models
+export const parseModels = (base: StoredBase): Models => JSON.parse(textOf(base.models)) as Models
 
 /** The base for a fold, its state brought to today's schema. Throws `LogUnusable` when it is damaged or newer; without `sha256` hashes are taken as they stand. */
 export const readBase = (
@@ -72,7 +72,7 @@ export const readBase = (
   if (fault !== undefined) throw damaged(fault)
   const { seq, chain, schema, state_hash: stateHash, at, sig } = base
   try {
-    const text = Buffer.from(base.state).toString()
+    const text = textOf(base.state)
     const state =
       schema === schemas.of(BASE_STATE)
         ? text

@@ -25,7 +25,7 @@ export const createCheckpoint =
   <T extends { readonly type: string }>({ db, file, queue, transact, outside }: Writing<T>): DurableLog<T>['checkpoint'] =>
   async ({ seq, stateHash, at, sign }) => {
     await queue.reached(seq)
-    const bytes = await outside(() => chainAt(db, seq))
+    const bytes = await outside(() => Promise.resolve(chainAt(db, seq)))
     if (bytes === undefined) throw new LogUnusable(`Fact ${seq} of the log ${file} was dropped: sign a later one.`)
     const unsigned = { seq, chain: toHex(bytes), stateHash, at }
     const checkpoint = { ...unsigned, sig: await sign(checkpointText(unsigned)) }

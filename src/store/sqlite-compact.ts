@@ -4,9 +4,11 @@ import type { DurableLog, Models } from './durable-log.ts'
 import { LogUnusable, type RecordedFact } from './log.ts'
 import type { Projections } from './projections.ts'
 import { BASE_STATE, parseModels, signedBase, storedBase, writeBase } from './sqlite-base.ts'
+import { completeHeads } from './sqlite-insertion.ts'
 import { scratchModels, type ModelTables } from './sqlite-models.ts'
 import { baseSeqOf, chainAt } from './sqlite-rows.ts'
 import { checkSpan } from './sqlite-verify.ts'
+import { wipe } from './sqlite-wipe.ts'
 import type { Writing } from './sqlite-writing.ts'
 
 /** Rows a transaction; a few milliseconds each. */
@@ -14,23 +16,14 @@ const CHUNK = 2_000
 /** Facts folded before others get their turn. */
 const FOLDED = 2_000
 
-/** Drops what is left of the facts that the base stands for, all at once: after a crash during a compaction. Within the caller's transaction. */
+/** Drops what is left of what the base stands for, all at once: after a crash during a compaction. Within the caller's transaction. */
 export const dropRemainder = (db: Database.Database): void => {
-  const { changes } = db.prepare('DELETE FROM facts WHERE seq <= coalesce((SELECT seq FROM bases), 0)').run()
-  if (changes > 0) db.exec('DELETE FROM streams WHERE NOT EXISTS (SELECT 1 FROM facts WHERE facts.stream = streams.id)')
-}
-
-/** Writes the file anew without its free pages and empties the WAL; false when a reader or a full disk stood against it. */
-export const wipe = (db: Database.Database): boolean => {
-  try {
-    db.exec('VACUUM')
-  } catch (error) {
-    const { code = '' } = error as { readonly code?: string }
-    if (!/^SQLITE_(FULL|BUSY)/.test(code)) throw error
-    return false
-  }
-  const [answer] = db.pragma('wal_checkpoint(TRUNCATE)') as readonly { readonly busy: number }[]
-  return answer?.busy === 0
+  const base = baseSeqOf(db)
+  completeHeads(db)
+  db.prepare<[number]>('DELETE FROM facts WHERE seq <= ?').run(base)
+  // names of streams of which nothing is left go too: they name people
+  db.prepare<[number]>('DELETE FROM streams WHERE id IN (SELECT stream FROM heads WHERE seq <= ?)').run(base)
+  db.prepare<[number]>('DELETE FROM heads WHERE seq <= ?').run(base)
 }
 
 /** Folds facts into scratch read models and answers these, still open; others get their turn meanwhile. */
@@ -91,25 +84,19 @@ export const createCompact = <T extends { readonly type: string }>(
     }
   }
 
-  /** Names of streams of which nothing is left go too: they name people. */
-  const dropStreams = async (): Promise<void> => {
-    const page = db.prepare<[number, number], { readonly id: number; readonly used: number }>(
-      'SELECT id, EXISTS (SELECT 1 FROM facts WHERE stream = streams.id) AS used FROM streams WHERE id > ? ORDER BY id LIMIT ?',
-    )
-    const drop = db.prepare<[number]>('DELETE FROM streams WHERE id = ?')
-    const dropSome = (after: number): number | undefined => {
-      const found = page.all(after, CHUNK)
-      for (const { id, used } of found) if (used === 0) drop.run(id)
+  /** As `dropRemainder`, some at a time; a stream that has facts again meanwhile stays. */
+  const dropStreams = async (upTo: number): Promise<void> => {
+    const page = db.prepare<[number, number], number>('SELECT stream FROM heads WHERE seq <= ? LIMIT ?').pluck()
+    const statements = ['DELETE FROM streams WHERE id = ?', 'DELETE FROM heads WHERE stream = ?'].map(sql => db.prepare<[number]>(sql))
+    const dropSome = (): number => {
+      completeHeads(db)
+      const found = page.all(upTo, CHUNK)
+      for (const stream of found) for (const statement of statements) statement.run(stream)
       // their numbers are not to be used again from memory
       insertion.reset()
-      return found.at(-1)?.id
+      return found.length
     }
-    let after: number | undefined = 0
-    while (after !== undefined) {
-      const from: number = after
-      after = await transact(() => dropSome(from))
-      await breathe()
-    }
+    while ((await transact(dropSome)) > 0) await breathe()
   }
 
   return ({ upTo, state, at, sign }) =>
@@ -124,13 +111,15 @@ export const createCompact = <T extends { readonly type: string }>(
       const models = await modelsAt(writing, projections, upTo)
       const base = await signedBase({ seq: upTo, chain, schema: schemas.of(BASE_STATE), state, models }, at, sha256, sign)
       await transact(() => {
+        // while the facts can still say where their streams stand
+        completeHeads(db)
         writeBase(db, base)
         for (const table of ['snapshots', 'checkpoints']) db.prepare<[number]>(`DELETE FROM ${table} WHERE seq < ?`).run(upTo)
       })
       // from here on the base stands for them; what a crash leaves of them, the next opening drops
       const dropped = await dropFacts(upTo)
-      await dropStreams()
-      await outside(() => wipe(db))
+      await dropStreams(upTo)
+      await outside(() => wipe(db, file))
       return { dropped }
     })
 }

@@ -4,69 +4,108 @@ import type { DurableLog, Erasure } from './durable-log.ts'
 import { LogUnusable } from './log.ts'
 import type { Projections } from './projections.ts'
 import { BASE_STATE, parseModels, signedBase, storedBase, writeBase, type StoredBase } from './sqlite-base.ts'
-import { dropRemainder, wipe } from './sqlite-compact.ts'
+import { dropRemainder } from './sqlite-compact.ts'
 import { scratchModels } from './sqlite-models.ts'
+import { wipe } from './sqlite-wipe.ts'
 import type { Writing } from './sqlite-writing.ts'
 import { ERASED, spansOf } from './spans.ts'
+import type { StoredFact } from './upcasters.ts'
 
 const NODE = 'node'
+/** Rows looked at before others get their turn. */
+const SOME = 5_000
+
+interface Row {
+  readonly seq: number
+  readonly stream: number
+  readonly type: string
+  readonly schema: number
+  /** Of facts of the node itself; of others it is not looked at. */
+  readonly data: string | null
+}
 
 export const createErase = <T extends { readonly type: string }>(
   writing: Writing<T>,
   projections: Projections<T> | undefined,
 ): DurableLog<T>['erase'] => {
-  const { db, file, sha256, schemas, insertion, mail, models, transactFacts, outside, alone } = writing
+  const { db, file, sha256, schemas, queue, insertion, mail, models, transactFacts, outside, breathe, alone } = writing
 
+  /** The base as it will be; undefined when there is none, or it does not know the person. */
   const baseWithout = async ({ subject, base: given, at }: Erasure<T>): Promise<StoredBase | undefined> => {
     const base = storedBase(db)
     if (base === undefined) return undefined
     if (given === undefined) throw new TypeError('there is a base: its state without the person has to be given')
     const stored = parseModels(base)
+    await breathe()
     if (projections === undefined && Object.keys(stored).length > 0)
       throw new LogUnusable(`The base of the log ${file} has read models: open it together with them to erase somebody.`)
     let left = stored
     if (projections !== undefined) {
       const scratch = scratchModels(projections, stored, () => {})
       try {
+        await breathe()
         scratch.apply(projections.erase(subject))
         left = scratch.dump()
       } finally {
         scratch.close()
       }
+      await breathe()
     }
     const content = { seq: base.seq, chain: base.chain, schema: schemas.of(BASE_STATE), state: given.state, models: left }
-    return signedBase(content, at, sha256, given.sign)
+    const signed = await signedBase(content, at, sha256, given.sign)
+    const isSame = signed.state_hash === base.state_hash && signed.models_hash === base.models_hash
+    return isSame ? undefined : signed
   }
 
-  /** Sequences of the rows that are the person's, and the streams that are. */
-  const find = ({ belongs, mentions }: Erasure<T>): { readonly seqs: readonly number[]; readonly streams: readonly number[] } => {
-    const streams: number[] = []
-    let node: number | undefined
-    for (const { id, name } of db
-      .prepare<[], { readonly id: number; readonly name: string }>('SELECT id, name FROM streams WHERE name IS NOT NULL')
-      .iterate()) {
-      if (belongs(name)) streams.push(id)
-      else if (name === NODE) node = id
-    }
-    const seqs = streams.flatMap(id =>
-      db.prepare<[number], number>('SELECT seq FROM facts WHERE stream = ? AND data IS NOT NULL').pluck().all(id),
-    )
-    if (mentions && node !== undefined) {
-      for (const { seq, type, schema, data } of db
-        .prepare<[number], { readonly seq: number; readonly type: string; readonly schema: number; readonly data: string }>(
-          'SELECT seq, type, schema, data FROM facts WHERE stream = ? AND data IS NOT NULL',
-        )
-        .iterate(node)) {
-        const fact = schemas.upcast(JSON.parse(data) as Record<string, unknown>, { seq, type, schema })
-        if (mentions(fact as unknown as T)) seqs.push(seq)
+  const findStreams = db.prepare<[number, number], { readonly id: number; readonly name: string }>(
+    'SELECT id, name FROM streams WHERE id > ? AND name IS NOT NULL ORDER BY id LIMIT ?',
+  )
+  const findRows = db.prepare<[number, number, number], Row>(
+    `SELECT seq, type, schema, CASE stream WHEN (SELECT id FROM streams WHERE name = '${NODE}') THEN data END AS data, stream
+     FROM facts WHERE seq > ? AND seq <= ? AND data IS NOT NULL ORDER BY seq LIMIT ?`,
+  )
+
+  /** Looks for what is the person's, `some` rows at a time; goes on where it ended when more were recorded. */
+  const createSearch = ({ belongs, mentions }: Erasure<T>) => {
+    const streams = new Set<number>()
+    const seqs: number[] = []
+    let [stream, seq] = [0, 0]
+    const mentioned = ({ data, ...row }: Row): boolean =>
+      mentions !== undefined && data !== null && mentions(schemas.upcast(JSON.parse(data) as StoredFact, row) as unknown as T)
+
+    /** False when there is nothing more up to the fact `upTo`. */
+    const step = (upTo: number, some: number): boolean => {
+      const named = findStreams.all(stream, some)
+      for (const { id, name } of named) {
+        if (belongs(name)) streams.add(id)
+        stream = id
       }
+      if (named.length > 0) return true
+      const rows = findRows.all(seq, upTo, some)
+      for (const row of rows) {
+        if (streams.has(row.stream) || mentioned(row)) seqs.push(row.seq)
+        seq = row.seq
+      }
+      return rows.length > 0
     }
-    return { seqs: seqs.sort((a, b) => a - b), streams }
+    return { streams, seqs, step }
   }
 
-  const run = (erasure: Erasure<T>, base: StoredBase | undefined, head: number) => {
+  const modelRows = (): number => Object.values(models?.counts() ?? {}).reduce((sum, rows) => sum + rows, 0)
+
+  const run = (
+    erasure: Erasure<T>,
+    { seqs, streams, step }: ReturnType<typeof createSearch>,
+    base: StoredBase | undefined,
+    head: number,
+  ) => {
     dropRemainder(db)
-    const { seqs, streams } = find(erasure)
+    while (step(head, SOME));
+    const modelled = modelRows()
+    if (models && projections) models.apply(projections.erase(erasure.subject))
+    const mailed = mail.erase(erasure.subject)
+    if (mailed === 0 && streams.size === 0 && seqs.length === 0 && base === undefined && modelRows() === modelled)
+      return { appended: 0, rows: 0, seq: undefined }
     db.exec("INSERT INTO permits (what) VALUES ('erase')")
     const emptyRow = db.prepare<[number]>('UPDATE facts SET data = NULL WHERE seq = ?')
     for (const seq of seqs) emptyRow.run(seq)
@@ -74,9 +113,7 @@ export const createErase = <T extends { readonly type: string }>(
     for (const id of streams) emptyStream.run(id)
     db.exec('DELETE FROM permits; DELETE FROM snapshots')
     if (base) writeBase(db, base)
-    mail.erase(erasure.subject)
-    if (models && projections) models.apply(projections.erase(erasure.subject))
-    else dropForeignModels(db)
+    if (!models) dropForeignModels(db)
     const fact = erasure.fact(spansOf(seqs))
     if (fact.type !== ERASED) throw new TypeError(`what was erased is declared by ${ERASED}, not by ${fact.type}`)
     // a stream of that name begins anew
@@ -89,8 +126,13 @@ export const createErase = <T extends { readonly type: string }>(
   return erasure =>
     alone(async () => {
       const base = await baseWithout(erasure)
-      const { rows, seq } = await transactFacts(head => run(erasure, base, head))
-      return { rows, seq, wiped: await outside(() => wipe(db)) }
+      await breathe()
+      const search = createSearch(erasure)
+      // what comes in from now on is looked at in the transaction; there may be some in every tick
+      const head = queue.head()
+      while (search.step(head, SOME)) await breathe()
+      const { rows, seq } = await transactFacts(head => run(erasure, search, base, head))
+      return { rows, seq, wiped: await outside(() => wipe(db, file)) }
     })
 }
 

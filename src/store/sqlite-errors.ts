@@ -33,7 +33,8 @@ const codeOf = (error: unknown): string | undefined =>
 const explain = (file: string, error: unknown): string => {
   const code = codeOf(error)
   if (code === undefined) throw error // not the disk's doing: a bug
-  const sentence = sentences.find(([start]) => code.startsWith(start))?.[1] ?? `cannot be used (${(error as Error).message}).`
+  const sentence =
+    sentences.find(([start]) => code.startsWith(start))?.[1] ?? `cannot be used (${(error as Error).message}): put a backup in its place.`
   return `The log ${file} ${sentence} [${code}]`
 }
 

@@ -9,6 +9,8 @@ import type { Schemas } from './upcasters.ts'
 
 /** Streams are kept in memory in two generations of this size, the rest is looked up: strangers can make streams, so there is a bound. */
 const GENERATION = 5_000
+/** So many streams move on before it is written down where they stand: fewer than a generation, so that all of them are in memory until then. */
+const UNWRITTEN = 1_000
 
 interface Stream {
   readonly id: number
@@ -16,6 +18,7 @@ interface Stream {
   readonly nameHash: Uint8Array
   /** Of its last fact. */
   version: number
+  seq: number
 }
 
 export interface Insertion {
@@ -23,6 +26,18 @@ export interface Insertion {
   insert(rows: readonly WaitingRow[], firstSeq: number): void
   /** Forgets what is remembered of the database. */
   reset(): void
+}
+
+/**
+ * Brings `heads` to where the facts are: it is written only now and then, always with the newest fact. Comes within a transaction, before
+ * anything is asked of it.
+ */
+export const completeHeads = (db: Database.Database): void => {
+  db.exec(
+    `INSERT INTO heads (stream, version, seq) SELECT stream, max(version), max(seq) FROM facts
+     WHERE seq > (SELECT coalesce(max(seq), 0) FROM heads) GROUP BY stream
+     ON CONFLICT (stream) DO UPDATE SET version = excluded.version, seq = excluded.seq`,
+  )
 }
 
 /** Makes what inserts rows into a log. */
@@ -36,22 +51,33 @@ export const createInsertion = (
   // two maps that take turns: cheaper than keeping one in the order of use
   let recent = new Map<string, Stream>()
   let older = recent
+  let unwritten = new Set<Stream>()
+  let isComplete = false
   const lastLink = (): Uint8Array => chainAt(db, headOf(db)) ?? genesis()
   let previous = lastLink()
 
   const findStream = db.prepare<[string], Stream>(
-    `SELECT id, salt, name_hash AS nameHash, coalesce((SELECT max(version) FROM facts WHERE stream = streams.id), 0) AS version
-     FROM streams WHERE name = ?`,
+    `SELECT s.id, s.salt, s.name_hash AS nameHash, coalesce(h.version, 0) AS version, coalesce(h.seq, 0) AS seq
+     FROM streams AS s LEFT JOIN heads AS h ON h.stream = s.id WHERE s.name = ?`,
   )
   const addStream = db.prepare<[string, Uint8Array, Uint8Array]>('INSERT INTO streams (name, salt, name_hash) VALUES (?, ?, ?)')
   const addFact = db.prepare<[number, number, number, string, number, number, number, string, Uint8Array, Uint8Array]>(
     'INSERT INTO facts (seq, stream, version, type, schema, at, epoch, data, data_hash, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   )
+  const moveHead = db.prepare<[number, number, number]>(
+    'INSERT INTO heads (stream, version, seq) VALUES (?, ?, ?) ON CONFLICT (stream) DO UPDATE SET version = excluded.version, seq = excluded.seq',
+  )
+
+  const writeHeads = (): void => {
+    for (const { id, version, seq } of [...unwritten].sort((a, b) => a.id - b.id)) moveHead.run(id, version, seq)
+    unwritten = new Set()
+  }
 
   const beginStream = (name: string): Stream => {
     const salt = randomBytes(SALT_BYTES)
-    const nameHash = chain.saltedHash(salt, name)
-    return { id: Number(addStream.run(name, salt, nameHash).lastInsertRowid), salt, nameHash, version: 0 }
+    // a copy: it is kept for long, and a digest may share its memory with others
+    const nameHash = chain.saltedHash(salt, name).slice()
+    return { id: Number(addStream.run(name, salt, nameHash).lastInsertRowid), salt, nameHash, version: 0, seq: 0 }
   }
 
   const streamOf = (name: string): Stream => {
@@ -69,9 +95,14 @@ export const createInsertion = (
   return {
     insert(rows, firstSeq) {
       let seq = firstSeq
+      if (!isComplete) completeHeads(db)
+      isComplete = true
       for (const { stream: name, at, type, data } of rows) {
         const stream = streamOf(name)
         stream.version += 1
+        stream.seq = seq
+        unwritten.add(stream)
+        if (unwritten.size === UNWRITTEN) writeHeads()
         const { version } = stream
         const schema = schemas.of(type)
         const dataHash = chain.saltedHash(stream.salt, data)
@@ -84,6 +115,8 @@ export const createInsertion = (
     reset() {
       recent = new Map()
       older = recent
+      unwritten = new Set()
+      isComplete = false
       previous = lastLink()
     },
   }

@@ -1,5 +1,4 @@
 /** The event log in a SQLite file: one writer, one durable transaction for all facts of a tick, every row chained to the one before. */
-import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import { createAppendQueue, type Commit, type WaitingRow } from './append-queue.ts'
 import type { DurableLog } from './durable-log.ts'
@@ -18,6 +17,7 @@ import { createRebuild, openModels } from './sqlite-rebuild.ts'
 import { baseSeqOf, createFactReader, headOf } from './sqlite-rows.ts'
 import { createSnapshots } from './sqlite-snapshots.ts'
 import { checkSpan, checkTail } from './sqlite-verify.ts'
+import { sizeOf } from './sqlite-wipe.ts'
 import { createTransactions, type Writing } from './sqlite-writing.ts'
 import { lockForWriting } from './sqlite-writer-lock.ts'
 import { createSchemas, type Upcasters } from './upcasters.ts'
@@ -134,12 +134,7 @@ const writeTo = <T extends { readonly type: string }>(
     erase: createErase(writing, projections),
     rebuild: createRebuild(writing, projections),
     models: () => soon(() => models?.dump() ?? {}),
-    bytes: () =>
-      soon(() =>
-        db.memory
-          ? pagesOf(db)
-          : [file, `${file}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0),
-      ),
+    bytes: () => soon(() => (db.memory ? pagesOf(db) : sizeOf(file))),
     backup: to => backUp(db, file, to),
     async close() {
       await queue.close()

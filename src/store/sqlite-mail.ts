@@ -7,8 +7,8 @@ import { unusable } from './sqlite-errors.ts'
 export interface MailTable extends MailStore {
   /** Inside the caller's transaction. */
   change(changes: readonly MailChange[]): void
-  /** Deletes what is from or for a person, inside the caller's transaction. */
-  erase(person: string): void
+  /** Deletes what is from or for a person, inside the caller's transaction; answers how much that was. */
+  erase(person: string): number
 }
 
 export const createMailTable = (db: Database.Database, file: string): MailTable => {
@@ -41,7 +41,7 @@ export const createMailTable = (db: Database.Database, file: string): MailTable 
         else clear.run(change.clear)
       }
     },
-    erase: person => void erase.run(person, person),
+    erase: person => erase.run(person, person).changes,
     read: (recipient, ids) =>
       asked(() =>
         ids.flatMap(id => {

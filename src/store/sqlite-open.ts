@@ -87,6 +87,7 @@ export const prepareForWriting = (db: Database.Database, file: string, migration
   db.pragma('secure_delete = ON')
   db.pragma('mmap_size = 0')
   db.pragma('foreign_keys = OFF') // they cost a look-up a row; the writer makes the stream first, and verify would see it missing
+  db.pragma('wal_autocheckpoint = 4000') // pages; presence writes the same few again and again, which is written back once
   db.pragma('journal_size_limit = 67108864')
   if (version < migrations.length) migrate(db, file, migrations)
 }

@@ -30,7 +30,6 @@ export const openLogReader = <T extends { readonly type: string }>(
     throw unusable(file, error)
   }
   const schemas = createSchemas(upcasters)
-  const { facts, read } = createFactReader<T>(db, file, schemas)
   const usable = <R>(run: () => R): R => {
     try {
       return run()
@@ -38,6 +37,8 @@ export const openLogReader = <T extends { readonly type: string }>(
       throw unusable(file, error)
     }
   }
+  // a damaged schema may be one in which a column has another name
+  const { facts, read } = usable(() => createFactReader<T>(db, file, schemas))
   const head = (): number => usable(() => headOf(db))
 
   return {

@@ -38,7 +38,11 @@ export const chainAt = (db: Database.Database, seq: number): Uint8Array | undefi
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 /** SHA-256 of a text's UTF-8, hexadecimal. */
-export const hexDigest = (sha256: Crypto['sha256'], text: string | Uint8Array): string => toHex(sha256(Buffer.from(text as string)))
+export const hexDigest = (sha256: Crypto['sha256'], text: string | Uint8Array): string =>
+  toHex(sha256(typeof text === 'string' ? Buffer.from(text) : text))
+
+/** Bytes of the database as text, without copying them first: a big node's state is tens of megabytes. */
+export const textOf = ({ buffer, byteOffset, length }: Uint8Array): string => Buffer.from(buffer, byteOffset, length).toString()
 
 const damaged = (file: string, seq: number, why: string, cause?: unknown): LogUnusable =>
   new LogUnusable(`Row ${seq} of the log ${file} ${why}: the log is damaged, put a backup in its place.`, { cause })

@@ -5,7 +5,7 @@ import type { SnapshotEntry } from './log-reader.ts'
 import { sameBytes } from './chain.ts'
 import { LogUnusable } from './log.ts'
 import { isSqliteError } from './sqlite-errors.ts'
-import { chainAt, headOf, toHex } from './sqlite-rows.ts'
+import { chainAt, headOf, textOf, toHex } from './sqlite-rows.ts'
 import type { Writing } from './sqlite-writing.ts'
 
 /** The newest, and the one before for when it is damaged. */
@@ -30,9 +30,6 @@ const READ = 'SELECT seq, chain, fold_version AS foldVersion, state, hash FROM s
 /** The snapshots that a file holds, newest first, whether they are valid or not. */
 export const listSnapshots = (db: Database.Database): readonly SnapshotEntry[] =>
   db.prepare<[], SnapshotEntry>('SELECT seq, fold_version AS foldVersion, length(state) AS bytes FROM snapshots ORDER BY seq DESC').all()
-
-/** Without copying the bytes first: a big node's are tens of megabytes. */
-const textOf = ({ buffer, byteOffset, length }: Uint8Array): string => Buffer.from(buffer, byteOffset, length).toString()
 
 const fault = (db: Database.Database, row: Row, foldVersion: string, sha256: Sha256): string | undefined => {
   if (row.foldVersion !== foldVersion) return `was made by version ${row.foldVersion} of the fold, today's is ${foldVersion}`

@@ -17,6 +17,7 @@ const PAGE = 500
 
 interface Row {
   readonly seq: number
+  readonly stream: number
   readonly version: number
   readonly type: string
   readonly schema: number
@@ -25,18 +26,20 @@ interface Row {
   readonly data: string | null
   readonly data_hash: Uint8Array
   readonly chain: Uint8Array
-  readonly name: string | null
-  readonly salt: Uint8Array | null
-  readonly name_hash: Uint8Array | null
-  /** Sequence of the fact before in the same stream, and of the first that is left of it. */
-  readonly before: number | null
-  readonly first: number
 }
 
-const SELECT = `SELECT f.seq, f.version, f.type, f.schema, f.at, f.epoch, f.data, f.data_hash, f.chain, s.name, s.salt, s.name_hash,
-    (SELECT b.seq FROM facts AS b WHERE b.stream = f.stream AND b.version = f.version - 1) AS before,
-    (SELECT b.seq FROM facts AS b WHERE b.stream = f.stream ORDER BY b.version LIMIT 1) AS first
-  FROM facts AS f LEFT JOIN streams AS s ON s.id = f.stream WHERE f.seq BETWEEN ? AND ? ORDER BY f.seq`
+const SELECT =
+  'SELECT seq, stream, version, type, schema, at, epoch, data, data_hash, chain FROM facts WHERE seq BETWEEN ? AND ? ORDER BY seq'
+
+/** A row of `streams` whose salt and name were found to be right. */
+interface Stream {
+  readonly salt: Uint8Array | null
+  readonly name_hash: Uint8Array
+}
+
+interface StoredStream extends Stream {
+  readonly name: string | null
+}
 
 type Damage = Extract<Verdict, { readonly ok: false }>
 
@@ -50,42 +53,111 @@ interface Rows {
   readonly chains: ReadonlyMap<number, string>
 }
 
-/** What is wrong with a row, in the order in which a person would want to know. */
-const fault = (row: Row, expected: number, previous: Uint8Array, chain: Chain, base: number): string | undefined => {
-  if (row.seq !== expected) return 'the row is missing'
-  if (row.name_hash === null) return 'its stream is missing'
-  if (row.salt && row.salt.length !== SALT_BYTES) return 'the salt of its stream was changed'
-  if (row.name !== null && !(row.salt && sameBytes(chain.saltedHash(row.salt, row.name), row.name_hash))) {
-    return 'the name of its stream was changed'
-  }
-  if (row.data !== null && !(row.salt && sameBytes(chain.saltedHash(row.salt, row.data), row.data_hash))) {
-    return 'its data does not match its hash'
-  }
-  if (row.data_hash.length !== HASH_BYTES || row.name_hash.length !== HASH_BYTES) return 'a hash was cut'
-  if (!sameBytes(chain.link(previous, row.data_hash, row.name_hash, row), row.chain)) return 'it does not continue the chain'
-  // behind a base the beginning of a stream is gone
-  const begins = row.version === 1 || (base > 0 && row.before === null && row.first === row.seq)
-  if (!begins && (row.before === null || row.before >= row.seq)) return `version ${row.version - 1} of its stream is missing`
-  return undefined
+/** What is wrong with a stream, if anything. */
+const faultOfStream = ({ name, salt, name_hash }: StoredStream, chain: Chain): string | undefined => {
+  if (salt && salt.length !== SALT_BYTES) return 'the salt of its stream was changed'
+  if (name !== null && !(salt && sameBytes(chain.saltedHash(salt, name), name_hash))) return 'the name of its stream was changed'
+  return name_hash.length === HASH_BYTES ? undefined : 'a hash was cut'
 }
 
-/** Checks the rows `from` … `to`, both included; the one before `from` is taken as it stands. Reads short pages. */
+/** What is wrong with a row, in the order in which a person would want to know. */
+const faultOfRow = (row: Row, { salt, name_hash }: Stream, previous: Uint8Array, chain: Chain): string | undefined => {
+  if (row.data !== null && !(salt && sameBytes(chain.saltedHash(salt, row.data), row.data_hash))) return 'its data does not match its hash'
+  if (row.data_hash.length !== HASH_BYTES) return 'a hash was cut'
+  return sameBytes(chain.link(previous, row.data_hash, name_hash, row), row.chain) ? undefined : 'it does not continue the chain'
+}
+
+interface Place {
+  readonly version: number
+  readonly seq: number
+}
+
+/** Where each stream stands, by the rows that were checked: stream → its last. */
+type Places = Map<number, Place>
+
+/** Whether a row comes after the one before of its stream; the beginning of a stream may lie before the rows that are checked. */
+const faultOfVersion = ({ version }: Row, before: Place | undefined, whole: boolean): string | undefined => {
+  const continues = before === undefined ? version === 1 || !whole : version === before.version + 1
+  return continues ? undefined : `version ${version - 1} of its stream is missing`
+}
+
+/** The first row after which the log does not know where its stream stands, if any: what is appended would get a wrong version. */
+const faultOfHeads = (db: Database.Database, places: Places): Omit<Damage, 'ok'> | undefined => {
+  // what came later, the writer looks up in the facts
+  const written = db.prepare<[], number>('SELECT coalesce(max(seq), 0) FROM heads').pluck().get() ?? 0
+  const head = db.prepare<[number], Place>('SELECT version, seq FROM heads WHERE stream = ?')
+  let first = Infinity
+  for (const [stream, { version, seq }] of places) {
+    if (seq > written) continue
+    const found = head.get(stream)
+    if (found?.version !== version || found.seq !== seq) first = Math.min(first, seq)
+  }
+  return first === Infinity ? undefined : { seq: first, why: 'the log has lost where its stream stands' }
+}
+
+/** Streams whose hashes were computed are remembered, so many of them: most facts are of a few. */
+const REMEMBERED = 10_000
+
+/** Looks up streams, checking each the first time. Answers a sentence instead when there is something wrong. */
+const createStreamCheck = (db: Database.Database, chain: Chain): ((id: number) => Stream | string) => {
+  const select = db.prepare<[number], StoredStream>('SELECT name, salt, name_hash FROM streams WHERE id = ?')
+  const checked = new Map<number, Stream>()
+  return id => {
+    const known = checked.get(id)
+    if (known) return known
+    const stream = select.get(id)
+    const why = stream ? faultOfStream(stream, chain) : 'its stream is missing'
+    if (!stream || why !== undefined) return why ?? ''
+    if (checked.size === REMEMBERED) checked.clear()
+    checked.set(id, stream)
+    return stream
+  }
+}
+
+/** What checks rows shares from one span to the next. */
+interface Checking {
+  readonly chain: Chain
+  readonly streamOf: (id: number) => Stream | string
+  readonly places: Places
+}
+
+const createChecking = (db: Database.Database, sha256: Crypto['sha256']): Checking => {
+  const chain = createChain(sha256)
+  return { chain, streamOf: createStreamCheck(db, chain), places: new Map() }
+}
+
+/**
+ * Checks the rows `from` … `to`, both included; the one before `from` is taken as it stands. Reads short pages.
+ * @param whole that no stream began before `from`
+ */
 const checkRows = (
   db: Database.Database,
-  sha256: Crypto['sha256'],
-  from: number,
-  to: number,
-  wanted: ReadonlySet<number> = new Set(),
+  { chain, streamOf, places }: Checking,
+  {
+    from,
+    to,
+    whole = false,
+    wanted = new Set(),
+  }: {
+    readonly from: number
+    readonly to: number
+    readonly whole?: boolean
+    readonly wanted?: ReadonlySet<number>
+  },
 ): Rows | Damage => {
-  const chain = createChain(sha256)
   const erased: SpanList = []
   const declared: SpanList = []
   const chains = new Map<number, string>()
   let next = from
   try {
-    const base = baseSeqOf(db)
     const select = db.prepare<[number, number], Row>(SELECT)
     let previous = chainAt(db, from - 1) ?? genesis()
+    const fault = (row: Row): string | undefined => {
+      if (row.seq !== next) return 'the row is missing'
+      const stream = streamOf(row.stream)
+      if (typeof stream === 'string') return stream
+      return faultOfRow(row, stream, previous, chain) ?? faultOfVersion(row, places.get(row.stream), whole)
+    }
     if (wanted.has(from - 1)) chains.set(from - 1, toHex(previous))
     let size = PAGE
     while (next <= to) {
@@ -99,11 +171,12 @@ const checkRows = (
         continue
       }
       for (const row of rows) {
-        const why = fault(row, next, previous, chain, base)
+        const why = fault(row)
         if (why !== undefined) return { ok: false, seq: next, why }
         if (row.data === null) addTo(erased, next, next)
         else for (const [first, end] of declaredBy(row.type, row.data)) addTo(declared, first, end)
         if (wanted.has(next)) chains.set(next, toHex(row.chain))
+        places.set(row.stream, { version: row.version, seq: next })
         previous = row.chain
         next += 1
       }
@@ -146,7 +219,9 @@ const verdictOn = (db: Database.Database, sha256: Crypto['sha256']): Verdict => 
     if (base && fault !== undefined) return { ok: false, seq: base.seq, why: fault }
     const from = (base?.seq ?? 0) + 1
     const checkpoints = readCheckpoints(db).filter(({ seq }) => seq >= from - 1)
-    const rows = checkRows(db, sha256, from, head, new Set(checkpoints.map(({ seq }) => seq)))
+    const checking = createChecking(db, sha256)
+    const wanted = new Set(checkpoints.map(({ seq }) => seq))
+    const rows = checkRows(db, checking, { from, to: head, whole: from === 1, wanted })
     if ('ok' in rows) return rows
     const undeclared = rows.erased.find(span => !covers(rows.declared, span))
     if (undeclared) return { ok: false, seq: undeclared[0], why: 'its data is gone, and no fact data.erased says so' }
@@ -154,6 +229,8 @@ const verdictOn = (db: Database.Database, sha256: Crypto['sha256']): Verdict => 
       const why = faultOf(checkpoint, head, rows.chains)
       if (why !== undefined) return { ok: false, seq: Math.min(checkpoint.seq, head + 1), why }
     }
+    const lost = faultOfHeads(db, checking.places)
+    if (lost) return { ok: false, ...lost }
     const bases = base ? [{ kind: 'base' as const, seq: base.seq, at: base.at, result: 'unchecked' as const }] : []
     const others = checkpoints.map(({ seq, at }) => ({ kind: 'checkpoint' as const, seq, at, result: 'unchecked' as const }))
     return { ok: true, seq: head, chain: toHex(rows.chain), from, erased: rows.erased, checkpoints: [...bases, ...others] }
@@ -186,7 +263,7 @@ export const verifySigned = async (
 const damaged = (file: string, { seq, why }: Omit<Damage, 'ok'>): LogUnusable =>
   new LogUnusable(`Row ${seq} of the log ${file} is damaged (${why}): put a backup in its place.`)
 
-/** Rows checked before others get their turn; about 10 µs each. */
+/** Rows checked before others get their turn; a few µs each. */
 const CHECKED = 1_000
 
 /** Checks the rows `from` … `to`; rejects with `LogUnusable` at the first that is damaged. */
@@ -195,8 +272,9 @@ export const checkSpan = async (
   from: number,
   to: number,
 ): Promise<void> => {
+  const checking = createChecking(db, sha256)
   for (let first = Math.max(from, baseSeqOf(db) + 1); first <= to; first += CHECKED) {
-    const rows = checkRows(db, sha256, first, Math.min(first + CHECKED - 1, to))
+    const rows = checkRows(db, checking, { from: first, to: Math.min(first + CHECKED - 1, to) })
     if ('ok' in rows) throw damaged(file, rows)
     await breathe()
   }
@@ -210,10 +288,14 @@ export const checkTail = (db: Database.Database, file: string, sha256: Crypto['s
   const head = headOf(db)
   const base = baseSeqOf(db)
   const newest = readCheckpoints(db).at(-1)
-  const rows = checkRows(db, sha256, Math.max(base + 1, head - CHECKED_TAIL + 1), head)
+  const checking = createChecking(db, sha256)
+  const rows = checkRows(db, checking, { from: Math.max(base + 1, head - CHECKED_TAIL + 1), to: head })
   if ('ok' in rows) throw damaged(file, rows)
-  if (newest === undefined || newest.seq < base) return
-  const link = chainAt(db, newest.seq)
-  const why = faultOf(newest, head, new Map(link && [[newest.seq, toHex(link)]]))
-  if (why !== undefined) throw damaged(file, { seq: Math.min(newest.seq, head + 1), why })
+  if (newest !== undefined && newest.seq >= base) {
+    const link = chainAt(db, newest.seq)
+    const why = faultOf(newest, head, new Map(link && [[newest.seq, toHex(link)]]))
+    if (why !== undefined) throw damaged(file, { seq: Math.min(newest.seq, head + 1), why })
+  }
+  const lost = faultOfHeads(db, checking.places)
+  if (lost) throw damaged(file, lost)
 }

@@ -27,8 +27,8 @@ export interface Writing<T extends { readonly type: string }> {
   transact<R>(job: (head: number) => R): Promise<R>
   /** The same, for a job that inserted `appended` facts. */
   transactFacts<R extends { readonly appended: number }>(job: (head: number) => R): Promise<R>
-  /** Runs between two commits, but outside of a transaction, for what cannot be in one. */
-  outside<R>(job: () => R): Promise<R>
+  /** Runs between two commits, but outside of a transaction, for what cannot be in one; what is appended meanwhile waits. */
+  outside<R>(job: () => Promise<R>): Promise<R>
   /** One maintenance after the other. */
   alone<R>(run: () => Promise<R>): Promise<R>
   /** Lets what came in meanwhile be handled. */
@@ -46,14 +46,9 @@ export const createTransactions = (
 ): Pick<Writing<never>, 'transact' | 'transactFacts' | 'outside' | 'alone' | 'breathe'> => {
   let last: Promise<unknown> = Promise.resolve()
 
-  const asked = <R>(job: () => R): R => {
-    try {
-      return job()
-    } catch (error) {
-      if (error instanceof LogUnusable || !isSqliteError(error)) throw error
-      if (isUndone(error)) throw unusable(file, error)
-      throw refused(file, error)
-    }
+  const explained = (error: unknown): unknown => {
+    if (error instanceof LogUnusable || !isSqliteError(error)) return error
+    return isUndone(error) ? unusable(file, error) : refused(file, error)
   }
 
   const inTransaction = <R>(job: (head: number) => R, head: number): R => {
@@ -62,19 +57,26 @@ export const createTransactions = (
       return job(head)
     })
     try {
-      return asked(() => transaction.immediate())
+      return transaction.immediate()
     } catch (error) {
       // rows that are undone must not be chained to
       insertion.reset()
       models?.reset()
-      throw error
+      throw explained(error)
     }
   }
 
   return {
     transact: async job => (await queue.between(head => ({ appended: 0, answer: inTransaction(job, head) }))).answer,
     transactFacts: job => queue.between(head => inTransaction(job, head)),
-    outside: async job => (await queue.between(() => ({ appended: 0, answer: asked(job) }))).answer,
+    outside: job =>
+      queue.hold(async () => {
+        try {
+          return await job()
+        } catch (error) {
+          throw explained(error)
+        }
+      }),
     alone: run => {
       const mine = last.then(run)
       last = mine.catch(() => {})

@@ -12,7 +12,7 @@ import type { Address, ServerId } from '../protocol/ids.ts'
 import { configSchema } from '../server/config.ts'
 import type { NodeEvent } from '../server/events.ts'
 import { viewOfNode, type NodeView } from '../server/replay.ts'
-import { startNode as start } from '../server/start.ts'
+import { type NodeOptions, startNode as start } from '../server/start.ts'
 import type { NewFact, RecordedFact } from '../store/log.ts'
 import { type MemoryDisk, memoryDisk, memoryLog } from '../store/memory-log.ts'
 import { createDating, type Given } from './facts.ts'
@@ -34,6 +34,8 @@ export interface TestNodeOptions {
   readonly identity?: TestIdentity
   /** A `virtualClock` lets a test skip deadlines; real time unless given. */
   readonly clock?: Clock
+  /** Where health and metrics are answered, for a configuration with `http`. */
+  readonly monitor?: NodeOptions['monitor']
   /** Others instead of the real ones. */
   readonly ports?: Partial<Omit<Ports, 'clock'>>
 }
@@ -123,6 +125,7 @@ const boot = async (disk: MemoryDisk, options: TestNodeOptions & { readonly iden
     log,
     identity: { id: identity.id as ServerId, privateKey: await crypto.importPrivateKey(identity.pkcs8) },
     cores: 1,
+    ...(options.monitor === undefined ? {} : { monitor: options.monitor }),
     write: (level, message, fields) => {
       if (level === 'warn' || level === 'error') complaints.push(fields === undefined ? message : `${message} ${JSON.stringify(fields)}`)
     },

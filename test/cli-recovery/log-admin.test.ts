@@ -104,7 +104,13 @@ for (const running of [true, false])
     const state = await stateOf(data)
     t.equal(state.pins.users[ann.id], undefined)
     t.ok(state.pins.users[ben.id])
-    t.match(await socp('log', 'purge', newId(), '--yes', '--data', data), /Nothing about .* was recorded here/)
+    for (const nobody of [newId(), ann.id])
+      t.match(await rig.run(['log', 'purge', nobody, '--yes', '--data', data]), {
+        code: 2,
+        stderr:
+          /^socp: Nobody is known here by the id .*, or they were purged before: nothing was recorded\. "socp state" prints the ids that are known\.\n$/,
+      })
+    t.equal((await stateOf(data)).seq, state.seq)
     const now = running ? server : await rig.serve({ data })
     const returned = await attach(now.url, annKey, 'somebody', ann.id)
     t.ok(returned, 'they may come back as somebody new')

@@ -83,7 +83,7 @@ t.test('a key that cannot be used is named with its server, wherever it stands',
 })
 
 t.test('an --advertise that is no address is wrong usage', async t => {
-  for (const advertise of ['chat.example', 'chat.example:0', ':9000', 'ws://a:1'])
+  for (const advertise of ['chat.example', 'chat.example:0', ':9000', 'http://a:1'])
     t.match(await failure({ advertise }), { exitCode: 2, message: /HOST:PORT/ }, advertise)
 })
 

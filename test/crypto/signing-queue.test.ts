@@ -221,3 +221,49 @@ void t.test('strangers wait behind everybody else and make room for them, but ge
   )
   await Promise.all([...asked, strangers[0], strangers[1]])
 })
+
+void t.test(
+  'each kind of work fills only its share of the queue, so what can wait is turned away first and what is urgent last',
+  async t => {
+    const { crypto } = held()
+    const shares = { file: 0.2, public: 0.4, message: 0.6, presence: 0.8 } as const
+    const queue = createSigningQueue({ crypto, privateKey, inFlight: 1, maxQueued: 10, shares })
+    const asked: string[] = []
+    const turnedAway: string[] = []
+    const ask = (priority: Priority, times: number): void => {
+      for (let n = 0; n < times; n += 1) {
+        asked.push(priority)
+        void queue.sign('x', priority).catch(() => turnedAway.push(priority))
+      }
+    }
+    ask('control', 1)
+    const filled: Partial<Record<Priority, number>>[] = []
+    for (const priority of ['file', 'public', 'message', 'presence'] as const) {
+      ask(priority, 10)
+      await settled()
+      const { file, public: open, message, presence } = queue.depths()
+      filled.push({ file, public: open, message, presence })
+    }
+    t.same(filled, [
+      { file: 2, public: 0, message: 0, presence: 0 },
+      { file: 2, public: 4, message: 0, presence: 0 },
+      { file: 0, public: 4, message: 6, presence: 0 },
+      { file: 0, public: 0, message: 2, presence: 8 },
+    ])
+    ask('heartbeat', 4)
+    await settled()
+    t.match(queue.depths(), { heartbeat: 4 }, 'a heartbeat finds room')
+    t.ok(queue.depth() <= 10)
+    t.ok(queue.crowded('file') && queue.crowded('message', 0.5) && !queue.crowded('heartbeat'))
+    const { shed, signed } = queue.counts()
+    t.equal(
+      Object.values(shed).reduce((sum, n) => sum + n),
+      turnedAway.length,
+    )
+    t.equal(
+      Object.values(signed).reduce((sum, n) => sum + n),
+      0,
+    )
+    t.equal(queue.depth() + turnedAway.length + 1, asked.length)
+  },
+)

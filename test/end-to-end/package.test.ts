@@ -10,7 +10,7 @@ import { processes, writeIdentity } from '../helpers/processes.ts'
 import { stockKey } from '../helpers/stock-crypto.ts'
 
 // set-up and tests take turns here: without a plan tap takes a pause for the end
-t.plan(2)
+t.plan(3)
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const place = processes(t).place('installed')
@@ -77,4 +77,17 @@ t.test('socp of an installed package serves and chats', async t => {
   t.match(log.stdout, /"node\.started"/)
   t.same(await server.stop(), { code: 0, signal: null })
   t.match((await rig.run(['--version'])).stdout, /^\d+\.\d+\.\d+/)
+})
+
+t.test('a program beside the installed package starts a node from facts, and looks at it', async t => {
+  const program = `
+    import { startNode } from 'socp-node/testing'
+    const node = await startNode({ facts: [{ type: 'user.advertised', user: 'ann', server: 's2', pubkey: 'key', meta: {}, caps: [], seq: [1, 1], digest: 'a' }] })
+    const { directory } = await node.view()
+    await node.stop()
+    console.log(JSON.stringify(directory.map(({ user_id }) => user_id)))
+  `
+  writeFileSync(join(empty, 'program.mjs'), program)
+  const { stdout } = await promisify(execFile)(process.execPath, ['program.mjs'], { cwd: empty })
+  t.same(JSON.parse(stdout), ['ann'])
 })

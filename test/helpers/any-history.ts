@@ -57,13 +57,18 @@ const facts: readonly fc.Arbitrary<Fact>[] = [
   fc.record({ type: fc.constant('bootstrap.asked'), introducer: fc.constant('h:1'), attempt: fc.nat(9) }),
   fc.record({ type: fc.constant('bootstrap.failed'), introducer: fc.constant('h:1'), why }),
   fc.record({ type: fc.constant('bootstrap.joined'), introducer: server }),
+  fc.record({ type: fc.constant('server.banned'), server, why }),
+  fc.record({ type: fc.constant('server.unbanned'), server }),
+  fc.record({ type: fc.constant('server.trusted'), server, pubkey: fc.constant('key' as PublicKeyText) }),
+  fc.record({ type: fc.constant('user.unpinned'), user }),
 ]
 
 /** The stream that a node records a fact in. */
 const streamOf = (fact: Fact): Address => {
   const kind = fact.type.slice(0, fact.type.indexOf('.'))
-  if (kind === 'link' && 'server' in fact) return `link:${fact.server}`
   if (kind === 'mailbox' && 'user' in fact) return `mailbox:${fact.user}`
+  if ((kind === 'link' || kind === 'server') && 'server' in fact) return `${kind}:${fact.server}`
+  if (kind === 'user' && 'user' in fact) return `user:${fact.user}`
   if ('user' in fact) return `session:${fact.user}`
   if ('file' in fact) return `transfer:${fact.file}`
   return kind === 'bootstrap' ? 'bootstrap' : 'node'

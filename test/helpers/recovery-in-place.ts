@@ -1,5 +1,5 @@
 /** Recovers a node from a copy of its data directory as a start does, in this process, and answers what it then knows. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createRuntime } from '../../src/actors/runtime.ts'
@@ -9,7 +9,6 @@ import { type Beginning, recoverNode } from '../../src/server/recovery.ts'
 import { createNodeFold, type NodeView, viewOfNode } from '../../src/server/replay.ts'
 import { nodeUpcasters } from '../../src/server/upcasters.ts'
 import { openSqliteLog } from '../../src/store/sqlite-log.ts'
-import { sha256 } from './recovery-survivor.ts'
 
 /** The files of a log, without its lock, index and socket. */
 export const copyLog = (from: string, to: string): void => {
@@ -31,7 +30,7 @@ export const recoverCopy = async (data: string, copy: string): Promise<InPlace> 
   const clock = nodeClock()
   const log = await openSqliteLog<Fact>({
     file: join(copy, 'log.db'),
-    sha256,
+    sha256: bytes => createHash('sha256').update(bytes).digest(),
     randomBytes,
     endOfTick: run => {
       clock.endOfTick(run)

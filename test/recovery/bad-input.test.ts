@@ -224,6 +224,19 @@ t.test('a log whose -wal file is missing has what was there when the server was 
   t.same([...new Set(facts.map(fact => fact.epoch))], [first.epoch, third.epoch])
 })
 
+t.test('a server whose first facts cannot be recorded says so and ends, though it listens by then', async t => {
+  const copy = join(rig.folder, 'refusing')
+  cpSync(data, copy, { recursive: true })
+  change(
+    join(copy, 'log.db'),
+    "CREATE TRIGGER disk_fails BEFORE INSERT ON facts WHEN NEW.type = 'node.started' BEGIN SELECT RAISE (ABORT, 'the disk fails'); END",
+  )
+  const { code, stderr } = await rig.run(['serve', '--data', copy, '--port', '0', '--json'])
+  t.equal(code, 1)
+  t.match(stderr, /Nothing more can be recorded\. The log .* cannot be used \(the disk fails\): put a backup in its place.*the server stops/)
+  t.notMatch(stderr, /a bug/)
+})
+
 t.test('questions beyond the log are wrong usage, said in a sentence', async t => {
   const nobody = '11111111-2222-4333-8444-555555555555'
   const questions: readonly (readonly [args: readonly string[], code: number, sentence: RegExp])[] = [

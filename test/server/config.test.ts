@@ -1,6 +1,7 @@
 /** The shape of the configuration: everything has a default, and what is not known is refused. */
 import t from 'tap'
-import { bootstrapSchema, configSchema, parseHostPort } from '../../src/server/config.ts'
+import { parseAddress } from '../../src/protocol/address.ts'
+import { bootstrapSchema, configSchema } from '../../src/server/config.ts'
 
 const problemOf = (value: unknown): string | undefined => {
   const [issue] = configSchema.safeParse(value).error?.issues ?? []
@@ -64,9 +65,9 @@ t.test("the standard's bootstrap list names at least one introducer, and may say
 })
 
 t.test('HOST:PORT takes names, IPv4 and IPv6 in brackets', async t => {
-  t.same(parseHostPort('chat.example:9000'), { host: 'chat.example', port: 9_000 })
-  t.same(parseHostPort('10.0.0.1:1'), { host: '10.0.0.1', port: 1 })
-  t.same(parseHostPort('[::1]:65535'), { host: '::1', port: 65_535 })
-  for (const wrong of ['chat.example', ':9000', 'a:0', 'a:65536', '::1:9000', '[::1]', 'a b:1', 'ws://a:1', 'a/b:1', 'a:1x', 'a:', ''])
-    t.equal(parseHostPort(wrong), undefined, wrong)
+  t.same(parseAddress('chat.example:9000'), { host: 'chat.example', port: 9_000 })
+  t.same(parseAddress('10.0.0.1:1'), { host: '10.0.0.1', port: 1 })
+  t.same(parseAddress('[::1]:65535'), { host: '::1', port: 65_535 })
+  for (const wrong of ['chat.example', ':9000', 'a:0', 'a:65536', '::1:9000', '[::1]', 'a b:1', 'http://a:1', 'a/b:1', 'a:1x', 'a:', ''])
+    t.equal(parseAddress(wrong), undefined, wrong)
 })

@@ -25,7 +25,7 @@ export interface Correspondent extends MeshUser {
 
 /** Attached with key number `n`. */
 export const correspondent = async (mesh: Mesh, node: MeshNode, n: number, options: UserOptions = {}): Promise<Correspondent> => {
-  const user = await attachUser(mesh, node, n, { caps: ['receipts'], ...options })
+  const user = await attachUser(mesh, node, n, { caps: ['proof', 'ack', 'receipts'], ...options })
   const privateKey = await (await testKey(n)).privateKey(mesh.crypto)
   const idOf = (from: string, to: string, ts: number, ciphertext: string): string =>
     toBase64Url(mesh.crypto.sha256(messageInput(from, to, ts, ciphertext)))

@@ -38,6 +38,8 @@ export interface MeshNode {
   /** While true commits wait; `release` lets them through. */
   hold: boolean
   release(): void
+  /** Lets the oldest commit that waits through. */
+  releaseOne(): void
   /** The next commit is refused. */
   failNext: boolean
   readonly disk: MemoryDisk
@@ -50,6 +52,9 @@ export interface NodeOptions {
   /** Overrides of the configuration, as in a file. */
   readonly config?: Readonly<Record<string, unknown>>
   readonly introducers?: readonly MeshNode[]
+  /** Instead of those that its number names. */
+  readonly id?: ServerId
+  readonly port?: number
 }
 
 export interface Mesh {
@@ -116,7 +121,7 @@ export const createMesh = (t: Test): Mesh => {
     const host = network.host(`node ${n}`)
     const key = await testKey(n)
     const privateKey = await key.privateKey(crypto)
-    const port = 9_000 + n
+    const port = options.port ?? 9_000 + n
     const config: NodeConfig = configSchema.parse({
       port,
       bootstrap_servers: (options.introducers ?? []).map(other => ({ host: '127.0.0.1', port: other.port, pubkey: other.pubkey })),
@@ -144,7 +149,7 @@ export const createMesh = (t: Test): Mesh => {
     })
     const node: { -readonly [Part in keyof MeshNode]: MeshNode[Part] } = {
       name: host.name,
-      id: idOf(n),
+      id: options.id ?? idOf(n),
       port,
       pubkey: key.publicText,
       events,
@@ -161,6 +166,7 @@ export const createMesh = (t: Test): Mesh => {
         held = []
         for (const done of due) done()
       },
+      releaseOne: () => held.shift()?.(),
       failNext: false,
       disk,
       clock: own,

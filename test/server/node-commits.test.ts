@@ -29,6 +29,26 @@ t.test('an attachment is acknowledged and advertised only after its commit', asy
   await sameAsItsLog(t, mesh, first)
 })
 
+t.test('what is told at one commit is not what only a later one makes safe', async t => {
+  const mesh = createMesh(t)
+  const [first] = await startPair(mesh)
+  first.hold = true
+  await connectUser(mesh, first, 4)
+  await mesh.pass(1_000)
+  // the same person once more, before the first attachment is safe
+  await connectUser(mesh, first, 4)
+  await mesh.pass(1_000)
+  const since = mesh.network.wire.length
+  const [, latest] = mesh.view(first).directory[0]?.claims[0]?.seq ?? []
+  t.equal(latest, 2)
+  first.releaseOne()
+  await mesh.quiet()
+  t.notOk(sentBy(mesh, first, since).includes('USER_ADVERTISE'), 'the live state says more than the log')
+  first.release()
+  await mesh.quiet()
+  t.ok(sentBy(mesh, first, since).includes('USER_ADVERTISE'))
+})
+
 t.test('a removal leaves only after its commit', async t => {
   const mesh = createMesh(t)
   const [first, second] = await startPair(mesh)

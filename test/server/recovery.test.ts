@@ -91,7 +91,7 @@ t.test('a snapshot that cannot be used is ignored with a sentence, and made anew
   ]) {
     node.disk.snapshots = [damaged]
     const again = await mesh.restart(node)
-    t.equal(again.complaints.filter(line => line.startsWith('a snapshot was passed over: ')).length, 1, again.complaints.join())
+    t.equal(again.complaints.filter(line => line.startsWith('a snapshot was passed over ')).length, 1, again.complaints.join())
     await sameAsItsLog(t, mesh, again)
     await stop(mesh, again)
     t.equal(node.disk.snapshots[0]?.foldVersion, FOLD_VERSION)
@@ -259,13 +259,16 @@ t.test('a purge of nobody erases nothing, and while facts keep coming the state 
   const [first, second] = await startPair(mesh)
   const remote = await attachUser(mesh, second, 4)
   await mesh.quiet()
-  t.match(await first.ask('purge', { user: userId(9) }), { rows: 0 })
+  const { seq } = mesh.view(first)
+  t.same(await first.ask('purge', { user: userId(9) }), { known: false, rows: 0, wiped: true })
+  t.equal(mesh.view(first).seq, seq, 'and records nothing')
   const busy = await attachUser(mesh, first, 5)
   const purged = first.ask('purge', { user: remote.id })
   busy.drop()
   await attachUser(mesh, first, 6)
-  await purged
+  t.match(await purged, { known: true })
   await mesh.quiet()
+  t.match(await first.ask('purge', { user: remote.id }), { known: false }, 'they were purged before')
   t.equal(mesh.view(first).pins.users[remote.id], undefined)
   await sameAsItsLog(t, mesh, first)
 })

@@ -9,8 +9,7 @@ import { frameText, signedEvent } from '../../src/server/signed-event.ts'
 const start = () => {
   const asked: string[] = []
   const machine = { busy: false }
-  const signer: SigningQueue = {
-    depth: () => 0,
+  const signer: Pick<SigningQueue, 'sign'> = {
     sign: async (payload, priority) => {
       asked.push(`${priority} ${payload}`)
       await Promise.resolve()

@@ -39,7 +39,7 @@ export interface UserOptions {
   readonly name?: string
   /** Whether the user can answer a challenge; stock users cannot. */
   readonly proof?: boolean
-  /** Listed in the hello beside `ack`, and `proof` if they can. */
+  /** What it lists instead of the usual. */
   readonly caps?: readonly string[]
   /** Keeps the answer to the challenge back until this resolves. */
   readonly proveAfter?: Promise<unknown>
@@ -61,7 +61,7 @@ export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options
     const sig = await signPayload(mesh.crypto, privateKey, payloadText)
     return encodeFrame({ type, from: id, to, ts, payloadText, sig })
   }
-  const caps = [...(proof ? ['proof', 'ack'] : []), ...(options.caps ?? [])]
+  const caps = options.caps ?? (proof ? ['proof', 'ack'] : [])
   const hello = await text('USER_HELLO', '*', { client: 'test', pubkey: key.publicText, meta: { display_name: name }, caps })
   const dialled = host.dial(`ws://127.0.0.1:${node.port}`, { timeoutMs: 5_000, maxBytes: 65_536 }, opened => ({
     message(received) {

@@ -226,6 +226,18 @@ const rules: Readonly<Record<string, (t: Test, place: DurablePlace) => Promise<v
     await log.close()
   },
 
+  'a person of whom nothing is known is not erased, and nothing is recorded': async (t, place) => {
+    const log = await place.open()
+    await append(log, advertised('a'), advertised('b'))
+    t.same(await log.erase(erasureOf('c')), { rows: 0, seq: undefined, wiped: true })
+    t.match(await log.erase(erasureOf('a')), { rows: 1, seq: 3 })
+    t.match(await log.erase(erasureOf('a')), { rows: 0, seq: undefined }, 'nor a second time')
+    await log.compact({ upTo: 2, state: '["b"]', at: 3, sign })
+    t.match(await log.erase(erasureOf('c', { base: { state: '["b"]', sign } })), { rows: 0, seq: undefined })
+    t.equal(await log.head(), 3)
+    t.match(await log.erase(erasureOf('b', { base: { state: '[]', sign } })), { rows: 0, seq: 4 }, 'a base may know whom no fact names')
+    await log.close()
+  },
   'what is erased is declared by its own type of fact, or nothing is erased': async (t, place) => {
     const log = await place.open()
     await append(log, advertised('a'))

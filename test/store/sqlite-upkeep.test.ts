@@ -1,6 +1,6 @@
 /** What the SQLite log does for years beyond the contract: damage is noticed, what is erased is in no file, a crash in between loses nothing. */
 import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -66,7 +66,7 @@ t.test('a snapshot that is damaged, ahead or of another log is passed over for t
 t.test('a snapshot on pages that the disk has lost is passed over, and the log goes on', async t => {
   const file = await written(t, log => log.snapshots.save({ seq: 6, foldVersion: '1', state: JSON.stringify('x'.repeat(300_000)) }))
   const bytes = readFileSync(file)
-  const page = Math.floor((bytes.indexOf('x'.repeat(4_000)) + 4_096) / 4_096)
+  const page = Math.floor(bytes.indexOf('x'.repeat(4_000)) / 4_096)
   writeFileSync(file, bytes.fill(0xff, page * 4_096, (page + 1) * 4_096))
   const log = await open(file)
   const ignored: string[] = []
@@ -346,6 +346,96 @@ t.test('a log that version 1 wrote is brought up to date, verifies, and takes ev
   db.close()
 })
 
+t.test('a large log is written anew beside the loop: what is recorded meanwhile waits for its commit, and is there', async t => {
+  const file = logFile(t.testdir({}))
+  const log = await open(file)
+  const secret = 'Rumpelstiltskin'.repeat(100_000)
+  const { stream, at } = advertised('a')
+  for (let n = 0; n < 8; n += 1)
+    await append(log, { stream, at, fact: { type: 'user.advertised', user: 'a', name: secret } }, advertised('b'))
+  let ticks = 0
+  const beat = setInterval(() => (ticks += 1), 1)
+  const state = { over: false }
+  const erased = log.erase(erasureOf('a')).finally(() => (state.over = true))
+  while (!state.over) await append(log, advertised('c'))
+  clearInterval(beat)
+  t.match(await erased, { rows: 8, wiped: true })
+  t.ok(ticks > 2, `${ticks} ticks`)
+  for (const name of readdirSync(dirname(file))) t.notOk(readFileSync(join(dirname(file), name)).includes('Rumpelstiltskin'), name)
+  t.ok(statSync(file).size < 1 << 20, 'the place is given back')
+  await append(log, advertised('b'))
+  await log.close()
+  t.match((await verify(file)).verdict, { ok: true })
+})
+
+/** Name of each user's stream → version of its last fact. */
+const lastVersions = async (log: SqliteLog<KeptFact>): Promise<ReadonlyMap<string, number>> =>
+  new Map((await readAll(log)).map(({ stream, version }) => [stream, version]))
+
+t.test('a log that version 2 wrote, behind a base, goes on where its streams stood', async t => {
+  const file = logFile(t.testdir({}))
+  copyFileSync(new URL('version-2.db', import.meta.url), file)
+  const log = await open(file)
+  t.same(
+    [...(await lastVersions(log))],
+    [
+      ['user:a', 2],
+      ['user:b', 3],
+      ['user:c', 2],
+    ],
+  )
+  await append(log, ...['a', 'b', 'd'].map(user => advertised(user)))
+  t.same(
+    [...(await lastVersions(log))],
+    [
+      ['user:a', 3],
+      ['user:b', 4],
+      ['user:c', 2],
+      ['user:d', 1],
+    ],
+  )
+  await log.close()
+  t.match((await verify(file)).signed, { ok: true, seq: 10, from: 4 })
+})
+
+t.test('where a stream stands is known again after a crash, however much was recorded since it was last written down', async t => {
+  const file = logFile(t.testdir({}))
+  const users = Array.from({ length: 1_100 }, (_, n) => String(n))
+  const log = await open(file)
+  await append(log, ...users.map(user => advertised(user)))
+  await append(log, ...['0', '1099', '0'].map(user => removed(user)))
+  // as a kill would leave it
+  const crashed = copyOf(file, 'crashed')
+  copyFileSync(`${file}-wal`, `${crashed}-wal`)
+  await log.close()
+  const again = await open(crashed)
+  await append(again, ...['0', '1', '1099', 'new'].map(user => advertised(user)))
+  const versions = await lastVersions(again)
+  t.same(
+    ['0', '1', '1099', 'new'].map(user => versions.get(`user:${user}`)),
+    [4, 2, 3, 1],
+  )
+  await again.close()
+  t.match((await verify(crashed)).verdict, { ok: true, seq: 1_107 })
+})
+
+t.test('a log that has lost where a stream stands is neither verified nor written, unless the facts say it', async t => {
+  const file = logFile(t.testdir({}))
+  const log = await open(file)
+  await append(log, ...Array.from({ length: 1_000 }, (_, n) => advertised(String(n))))
+  await log.close()
+  const changed = copyOf(file, 'changed')
+  tamper(changed, 'UPDATE heads SET version = 7 WHERE seq = 950')
+  t.match((await verify(changed)).verdict, { ok: false, seq: 950, why: 'the log has lost where its stream stands' })
+  await t.rejects(open(changed), { name: 'LogUnusable', message: /Row 950 .* is damaged \(the log has lost where its stream stands\)/ })
+  const emptied = copyOf(file, 'emptied')
+  tamper(emptied, 'DELETE FROM heads')
+  const healed = await open(emptied)
+  await append(healed, advertised('5'))
+  t.equal((await lastVersions(healed)).get('user:5'), 2)
+  await healed.close()
+})
+
 t.test('whatever is appended, compacted and erased in whatever order, what is left is read and verifies', async t => {
   const USERS = ['a', 'b', 'c', 'd']
   const step = fc.oneof(
@@ -378,8 +468,10 @@ t.test('whatever is appended, compacted and erased in whatever order, what is le
           base = upTo
           model = model.filter(({ seq }) => seq > upTo)
         } else {
-          await log.erase(erasureOf(step.erase, base > 0 ? { base: { state: '[]', sign } } : {}))
-          model = [...model.filter(({ user }) => user !== step.erase), { seq: head + 1, user: 'node' }]
+          const { seq } = await log.erase(erasureOf(step.erase, base > 0 ? { base: { state: '[]', sign } } : {}))
+          const isKnown = model.some(({ user }) => user === step.erase)
+          t.equal(seq, isKnown ? head + 1 : undefined)
+          if (isKnown) model = [...model.filter(({ user }) => user !== step.erase), { seq: head + 1, user: 'node' }]
         }
       }
       t.same(

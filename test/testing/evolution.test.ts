@@ -125,7 +125,7 @@ t.test('an old base comes in the new shape too', async t => {
   const log = await open(file, nodeUpcasters)
   await log.compact({ upTo: 5, state: '{"node":1}', at: 1_760_000_000_000, sign: () => Promise.resolve('c2ln') })
   await log.close()
-  const newer = await open(file, { ...nodeUpcasters, base: [state => ({ ...state, machines: {} })] })
+  const newer = await open(file, { ...nodeUpcasters, base: [...(nodeUpcasters['base'] ?? []), state => ({ ...state, machines: {} })] })
   t.same(JSON.parse((await newer.base())?.state ?? ''), { node: 1, machines: {} })
   await newer.close()
 })

@@ -22,4 +22,6 @@ export interface Fault {
   readonly what: string
   /** Needs a server that lies. */
   readonly lies?: true
+  /** Needs so many people; none when left out. */
+  readonly people?: number
 }

@@ -1,11 +1,12 @@
 /** All faults by name, and the one that makes them happen. */
+import { homeFaults } from './homes.ts'
 import { liesFaults } from './lies.ts'
 import { processFaults } from './processes.ts'
 import { wireFaults } from './wires.ts'
 import type { Fault } from './fault.ts'
 import type { World } from '../world.ts'
 
-export const faults = { ...processFaults, ...wireFaults, ...liesFaults } as const satisfies Readonly<Record<string, Fault>>
+export const faults = { ...processFaults, ...wireFaults, ...liesFaults, ...homeFaults } as const satisfies Readonly<Record<string, Fault>>
 export type FaultName = keyof typeof faults
 export const faultNames = Object.keys(faults) as readonly FaultName[]
 
@@ -39,8 +40,10 @@ export const startFaults = (world: World, { names, keep }: FaultPlan, firstMs: n
   let number = 0
 
   const happen = (name: FaultName, at: number): void => {
+    const fault: Fault = faults[name]
+    if (world.users.length < (fault.people ?? 0)) return
     // each draws from its own dice, so that leaving one out changes no other
-    const injected = (faults[name] as Fault).inject(world, world.dice.fork(`fault ${at}`))
+    const injected = fault.inject(world, world.dice.fork(`fault ${at}`))
     if (injected === undefined) return
     const { parts, details, forMs, heal } = injected
     counts[name] = (counts[name] ?? 0) + 1

@@ -8,7 +8,7 @@ import type { Connection } from '../connection.ts'
 import type { Dice } from '../dice.ts'
 import { createLife } from '../life.ts'
 import type { SimulatedServer } from '../server.ts'
-import { createUser } from '../user.ts'
+import { createUser, type SimulatedUser } from '../user.ts'
 import type { World } from '../world.ts'
 import type { Fault, Inject } from './fault.ts'
 
@@ -27,22 +27,25 @@ const lie =
     const { liar, overheard } = world
     const links = liar === undefined ? [] : linksOf(world, liar)
     if (liar === undefined || links.length === 0 || overheard.length === 0) return undefined
-    const link = dice.pick(links)
+    const first = dice.pick(links)
+    const told = links.filter(link => link === first || dice.chance(0.5))
     const frames = overheard.map(text => parseFrame(text))
     void make(liar, world, dice, frames).then(texts => {
-      for (const text of texts) link.inject(liar.machine, text)
+      for (const link of told) for (const text of texts) link.inject(liar.machine, text)
     })
-    return { parts: [liar.name], details: { to: link.ends.map(({ machine }) => machine.name) }, forMs: 0 }
+    const to = told.flatMap(({ ends }) => ends.flatMap(({ machine }) => (machine === liar.machine ? [] : [machine.name])))
+    return { parts: [liar.name], details: { to }, forMs: 0 }
   }
 
-const encode = (frame: AnyFrame, changes: Partial<Parameters<typeof encodeFrame>[0]> = {}): string => {
+export const encode = (frame: AnyFrame, changes: Partial<Parameters<typeof encodeFrame>[0]> = {}): string => {
   const { type, from, to, ts, payloadText, sig } = frame
   return encodeFrame({ type, from, to, ts, payloadText, ...(sig !== undefined && { sig }), ...changes })
 }
 
 const nowOf = ({ quartz }: SimulatedServer, frames: readonly AnyFrame[]): number =>
   (frames.at(-1)?.ts ?? 0) + Math.abs(quartz.offsetMs % 7) + 1
-const signedBy = async (
+/** A payload and the signature of a server over it. */
+export const signedBy = async (
   server: SimulatedServer,
   world: World,
   dice: Dice,
@@ -86,11 +89,17 @@ const reorder = lie((_liar, _world, _dice, frames) =>
   ),
 )
 
+/** What their home would say of a person, newer than anything that it said: an advertisement and a removal alike. */
+const aboutPerson = (victim: SimulatedUser, called: string, count: number) => {
+  const seq = [9_999_999_999, count]
+  return { user_id: victim.id, server_id: victim.home.id, seq, meta: { display_name: called, pubkey: victim.key.text, extras: { seq } } }
+}
+
 /** In an honest server's name, without its signature. */
 const forge = lie(async (liar, world, dice, frames) => {
   const now = nowOf(liar, frames)
   const victim = dice.pick(world.users)
-  const payload = { user_id: victim.id, server_id: victim.home.id, seq: [9_999_999_999, 1], meta: { display_name: 'forged' } }
+  const payload = aboutPerson(victim, 'forged', 1)
   const own = await signedBy(liar, world, dice, payload)
   const type = dice.pick(['USER_REMOVE', 'USER_ADVERTISE'] as const)
   const other = frames.findLast(({ from, sig }) => from === victim.home.id && sig !== undefined)
@@ -105,12 +114,7 @@ const forge = lie(async (liar, world, dice, frames) => {
 /** In its own name, about another server's person. */
 const misattribute = lie(async (liar, world, dice, frames) => {
   const victim = dice.pick(world.users)
-  const payload = {
-    user_id: victim.id,
-    server_id: victim.home.id,
-    seq: [9_999_999_999, dice.whole(1, 99)],
-    meta: { display_name: 'misattributed' },
-  }
+  const payload = aboutPerson(victim, 'misattributed', dice.whole(2, 99))
   const type = dice.pick(['USER_REMOVE', 'USER_ADVERTISE'] as const)
   return [encodeFrame({ type, from: liar.id, to: '*', ts: nowOf(liar, frames), ...(await signedBy(liar, world, dice, payload)) })]
 })
@@ -163,9 +167,9 @@ const impostor: Inject = (world, dice) => {
 export const liesFaults = {
   replay: { what: 'a server sends again what others signed, also changed', inject: replay, lies: true },
   reorder: { what: 'a server sends the presence that it heard again, the oldest last', inject: reorder, lies: true },
-  forge: { what: "a server sends in another's name", inject: forge, lies: true },
-  misattribute: { what: "a server speaks in its own name about another's people", inject: misattribute, lies: true },
-  claim: { what: "a server claims another's people with another key", inject: claim, lies: true },
+  forge: { what: "a server sends in another's name", inject: forge, lies: true, people: 1 },
+  misattribute: { what: "a server speaks in its own name about another's people", inject: misattribute, lies: true, people: 1 },
+  claim: { what: "a server claims another's people with another key", inject: claim, lies: true, people: 1 },
   flood: { what: 'a server sends more than anybody can read', inject: flood, lies: true },
-  impostor: { what: "somebody tries to attach under a person's id with another key", inject: impostor },
+  impostor: { what: "somebody tries to attach under a person's id with another key", inject: impostor, people: 1 },
 } as const satisfies Readonly<Record<string, Fault>>

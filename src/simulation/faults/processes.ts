@@ -121,6 +121,15 @@ const introducer: Inject = (world, dice) => {
   return { parts: [first.name], details: { on: first.name }, forMs: 30_000 + dice.apart(60_000), heal: world.darken(first) }
 }
 
+/** Longer than the grace time, so that everybody has to notice. */
+const vanish: Inject = (world, dice) => {
+  const user = running(world.users, dice)
+  if (user === undefined) return undefined
+  const back = world.keepDown(user)
+  user.kill()
+  return { parts: partsOf(user), details: { on: user.name }, forMs: dice.whole(35_000, 90_000), heal: back }
+}
+
 const leave: Inject = (world, dice) => {
   const user = running(world.users, dice)
   if (user?.client === undefined) return undefined
@@ -149,5 +158,6 @@ export const processFaults = {
   user_pause: { what: "a person's laptop is suspended", inject: pause(aUser) },
   user_clock: { what: "a person's clock jumps", inject: jump(aUser) },
   user_disk: { what: "a commit of a person's program fails", inject: disk('before', aUser) },
+  vanish: { what: "a person's program dies, and is started again only after the grace time", inject: vanish },
   leave: { what: 'a person leaves, and comes back', inject: leave },
 } as const satisfies Readonly<Record<string, Fault>>

@@ -1,6 +1,7 @@
 /** Facts: what leaves a server was recorded before, what is believed was said, and the log folds to what lives. */
 import type { Fact, PresenceSeq } from '../../domain/facts.ts'
 import { snapshotOfNode } from '../../domain/node-snapshot.ts'
+import { compareSeq } from '../../domain/presence-order.ts'
 import type { ServerId } from '../../protocol/ids.ts'
 import { createNodeFold, type NodeFold } from '../../server/replay.ts'
 import type { RecordedFact } from '../../store/log.ts'
@@ -12,6 +13,16 @@ import type { World } from '../world.ts'
 const CHECK_MS = 10_000
 /** A live state is ahead of the log by the facts of this tick: looked at again so often, so many milliseconds apart. */
 const AGAIN = { times: 20, ms: 7 } as const
+
+interface PresenceFrame {
+  readonly type: string
+  readonly from: string
+  readonly payload: {
+    readonly user_id: string
+    readonly seq?: PresenceSeq
+    readonly meta?: { readonly extras?: { readonly seq?: PresenceSeq } }
+  }
+}
 
 const textOf = ({ state, host }: NodeFold): string => JSON.stringify([snapshotOfNode(state), host.snapshot()])
 
@@ -29,6 +40,8 @@ export const facts = (world: World, judge: Judge): Witness => {
   const byId = new Map<ServerId, SimulatedServer>(servers.map(server => [server.id, server]))
   /** `server seq` → what the server recorded under that sequence. */
   const said = new Map<string, string>()
+  /** `server origin user` → the sequence that was believed last. */
+  const newest = new Map<string, PresenceSeq>()
   const nameOf = (server: ServerId, seq: PresenceSeq): string => `${server} ${seq.join('.')}`
 
   const own = (server: SimulatedServer, fact: Fact): void => {
@@ -40,6 +53,15 @@ export const facts = (world: World, judge: Judge): Witness => {
   const believed = (server: SimulatedServer, { fact }: RecordedFact<Fact>): void => {
     if (server.liar || (fact.type !== 'user.advertised' && fact.type !== 'user.removed')) return
     const origin = byId.get(fact.server)
+    const about = `${server.name} ${fact.server} ${fact.user}`
+    const before = newest.get(about) ?? [0, 0]
+    const now = fact.seq ?? [0, 0]
+    judge.check(
+      'newest',
+      compareSeq(now, before) > 0,
+      () => `${server.name} believed ${now.join('.')} of ${fact.user} after ${before.join('.')}`,
+    )
+    newest.set(about, now)
     if (origin?.liar === true) return
     const claim = `${fact.user} is ${fact.type === 'user.removed' ? 'gone' : 'there'}`
     const there = fact.seq === undefined ? undefined : said.get(nameOf(fact.server, fact.seq))
@@ -61,6 +83,19 @@ export const facts = (world: World, judge: Judge): Witness => {
         compare(server, left - 1)
       })
   }
+  /** Presence that a server says of its own people. */
+  const announced = (server: SimulatedServer, text: string): void => {
+    if (server.liar || !/"type":"USER_(ADVERTISE|REMOVE)"/.test(text)) return
+    const { type, from, payload } = JSON.parse(text) as PresenceFrame
+    const seq = payload.seq ?? payload.meta?.extras?.seq
+    if (from !== server.id || seq === undefined) return
+    const claim = `${payload.user_id} is ${type === 'USER_REMOVE' ? 'gone' : 'there'}`
+    judge.check(
+      'recorded_first',
+      said.get(nameOf(server.id, seq)) === claim,
+      () => `${server.name} says that ${claim} (${seq.join('.')}), which its log does not know`,
+    )
+  }
   const watch = (): void => {
     schedule.after(CHECK_MS, () => {
       for (const server of servers) compare(server, AGAIN.times)
@@ -81,11 +116,12 @@ export const facts = (world: World, judge: Judge): Witness => {
       compare(server, AGAIN.times)
     },
     frameSent(from, to, text) {
+      const sender = servers.find(({ machine }) => machine === from)
+      if (sender !== undefined) announced(sender, text)
       if (!text.includes('"msg_ref":"USER_HELLO"') || !text.includes('"type":"ACK"')) return
-      const server = servers.find(({ machine }) => machine === from)
       const user = world.users.find(({ machine }) => machine === to)
-      const shadow = server && shadows.get(server)
-      if (user === undefined || shadow === undefined || server?.liar === true) return
+      const shadow = sender && shadows.get(sender)
+      if (user === undefined || shadow === undefined || sender?.liar === true) return
       judge.check(
         'recorded_first',
         shadow.state.directory.users.get(user.id)?.local === 'attached',

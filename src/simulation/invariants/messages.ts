@@ -9,10 +9,20 @@ import type { World } from '../world.ts'
 
 export const DELIVERY_MS = 5_000
 
+/** A text in base64 has one of three forms, by where it begins; each without the characters that what stands beside it decides. */
+const encoded = [0, 1, 2].map(before => {
+  const text = Buffer.from(`${' '.repeat(before)}${MARK}`).toString('base64url')
+  return text.slice(before === 0 ? 0 : 4, -4)
+})
+/** Who is there for a public message is decided when it leaves. */
+const isFor = ({ kind, to }: Sending, user: SimulatedUser): boolean => kind === 'public' || to.includes(user)
+
+const isReadable = (text: string): boolean => text.includes(MARK) || encoded.some(form => text.includes(form))
+
 export const messages = (world: World, judge: Judge): Witness => {
   const { schedule, trouble } = world
   const sendings = new Map<string, Sending>()
-  /** Person → texts that their program showed in its present life. */
+  /** Person → texts that their program showed in its present life as verified; whoever invents something may say it again. */
   const shown = new Map<SimulatedUser, Set<string>>()
   /** `from>to` → the number shown last. */
   const latest = new Map<string, number>()
@@ -50,9 +60,10 @@ export const messages = (world: World, judge: Judge): Witness => {
       const sending = sendings.get(text)
       judge.check(
         'truthful',
-        !verified || (sending !== undefined && sending.from.id === from && sending.to.includes(user) && sending.kind === event.kind),
+        !verified || (sending !== undefined && sending.from.id === from && sending.kind === event.kind && isFor(sending, user)),
         () => `${user.name} was shown "${text}" as verified from ${event.name}`,
       )
+      if (!verified) return
       judge.check('shown_once', !has(user, text), () => `${user.name} was shown "${text}" twice`)
       shown.get(user)?.add(text)
       if (sending === undefined) return
@@ -62,7 +73,7 @@ export const messages = (world: World, judge: Judge): Witness => {
       latest.set(pair, Math.max(before, sending.number))
     },
     frameSent(from, to, text) {
-      judge.check('confidential', !text.includes(MARK), () => `${from.name} sent ${to.name} a text in the clear: ${text.slice(0, 200)}`)
+      judge.check('confidential', !isReadable(text), () => `${from.name} sent ${to.name} a text in the clear: ${text.slice(0, 200)}`)
     },
   }
 }

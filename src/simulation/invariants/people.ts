@@ -1,5 +1,6 @@
 /** Who is there: the lists of all servers against what is true, their pins, and what they keep. */
 import type { PublicKeyText, UserId } from '../../protocol/ids.ts'
+import { limits } from '../../protocol/limits.ts'
 import type { Judge } from '../judge.ts'
 import { areLinked, isAttached, listedAt } from '../paths.ts'
 import type { SimulatedServer } from '../server.ts'
@@ -10,6 +11,8 @@ import { partsOf, type World } from '../world.ts'
 const CHECK_MS = 5_000
 /** How long everything on the way must have been well before a list has to be right. */
 const STEADY_MS = 20_000
+/** How long somebody without any connection may be listed at their server: the grace time, and a while for the disk. */
+const AWAY_MS = limits.graceMs + 5_000
 
 export const people = (world: World, judge: Judge): Witness => {
   const { schedule, trouble, servers, users } = world
@@ -42,6 +45,19 @@ export const people = (world: World, judge: Judge): Witness => {
     if (gone) judge.check('presence', listed !== home.id, () => `${server.name} lists ${user.name} at ${home.name}, who is gone`)
   }
 
+  /** When each program died that does not run, or its server started after that. */
+  const awaySince = new Map<SimulatedUser, number>()
+  /** Whose program is away for longer than the grace time is not listed by their server, which has lived through it. */
+  const absent = (user: SimulatedUser): void => {
+    const { home, machine } = user
+    const since = schedule.now() - AWAY_MS
+    if ((awaySince.get(user) ?? Infinity) > since || home.running === undefined || !trouble.calm([home.name], since)) return
+    // a server is not told that a machine has lost its power
+    if (world.network.connectionsOf(machine).length > 0 || home.disk.pending > 0) return
+    const { local } = home.fold.state.directory.users.get(user.id) ?? {}
+    judge.check('presence', local === undefined, () => `${home.name} still lists ${user.name}, who has been away for ${AWAY_MS / 1_000} s`)
+  }
+
   /** Pins are never replaced, and those of people are their own unless a liar was first. */
   const pinned = new Map<string, PublicKeyText>()
   const pinsOf = (server: SimulatedServer): void => {
@@ -56,10 +72,11 @@ export const people = (world: World, judge: Judge): Witness => {
   const boundsOf = (server: SimulatedServer): void => {
     const { state, host } = server.fold
     const everybody = users.length + servers.length + 1
+    const local = [...state.directory.users.values()].filter(user => user.local !== undefined).length
     const sockets = world.network.connectionsOf(server.machine).length
     const kept: readonly (readonly [string, number, number])[] = [
-      ['session machines', host.count('session'), users.length],
-      ['link machines', host.count('link'), servers.length],
+      ['session machines', host.count('session'), local],
+      ['link machines', host.count('link'), state.membership.servers.size],
       ['transfer machines', host.count('transfer'), 4 * users.length],
       ['listed people', state.directory.users.size, users.length + LIES],
       ['pinned people', state.directory.pins.size, users.length + LIES],
@@ -73,6 +90,7 @@ export const people = (world: World, judge: Judge): Witness => {
 
   const watch = (): void => {
     schedule.after(CHECK_MS, () => {
+      for (const user of users) absent(user)
       for (const server of servers) {
         for (const user of users) look(server, user)
         if (server.running === undefined) continue
@@ -84,8 +102,16 @@ export const people = (world: World, judge: Judge): Witness => {
   }
   watch()
 
-  /** A client's own pins: `user pinned` → key. */
   return {
+    userDied(user) {
+      awaySince.set(user, schedule.now())
+    },
+    userStarted(user) {
+      awaySince.delete(user)
+    },
+    started(server) {
+      for (const user of users) if (user.home === server && awaySince.has(user)) awaySince.set(user, schedule.now())
+    },
     recorded(server, recorded) {
       for (const { fact } of recorded)
         if (fact.type === 'session.attached' && truth.has(fact.user))
@@ -97,6 +123,7 @@ export const people = (world: World, judge: Judge): Witness => {
     },
     userRecorded(user, recorded) {
       for (const { fact } of recorded) {
+        judge.check('keys', fact.type !== 'key.trusted', () => `${user.name} trusts another key, and nobody said so`)
         if (fact.type !== 'key.pinned') continue
         const name = `client ${user.name} ${fact.user}`
         const before = pinned.get(name)

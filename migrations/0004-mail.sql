@@ -1,4 +1,4 @@
--- What waits for somebody: the content beside the facts that say so, really deleted when it is done. Why: docs/decisions/0004-delivery.md.
+-- What waits for somebody: the content beside the facts that say so, really deleted when it is done. Why: docs/decisions/0007-delivery.md.
 
 CREATE TABLE mail (
   recipient TEXT NOT NULL,

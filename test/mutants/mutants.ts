@@ -1,0 +1,144 @@
+/** Mistakes that the simulation has to see: each is a patch beside this file, and the invariant that has to catch it. */
+import type { FaultName } from '../../src/simulation/faults/faults.ts'
+import type { Invariant } from '../../src/simulation/judge.ts'
+
+export interface PlantedMistake {
+  /** The patch is `NAME.patch`. */
+  readonly name: string
+  readonly mistake: string
+  readonly seenBy: Invariant
+  /** The first seed, counted from 1, in which it was seen when this was written; any change of the program may move it. */
+  readonly seed: number
+  /** Every fault when left out. */
+  readonly faults?: readonly FaultName[]
+  /** Virtual seconds; 60 when left out. */
+  readonly seconds?: number
+}
+
+/** So many seeds, from 1 on, are enough for each. */
+export const SEEDS_ENOUGH = 40
+
+export const plantedMistakes: readonly PlantedMistake[] = [
+  { name: 'acknowledge-before-commit', mistake: 'what waits for a commit leaves at once', seenBy: 'recorded_first', seed: 1 },
+  {
+    name: 'tell-what-is-not-safe-yet',
+    mistake: 'presence is told from the live state, which is ahead of the commit',
+    seenBy: 'recorded_first',
+    seed: 8,
+    faults: ['mass', 'disk_slow', 'cut', 'user_kill'],
+    seconds: 180,
+  },
+  {
+    name: 'swallow-failed-commit',
+    mistake: 'a node whose log refused goes on as if it had not',
+    seenBy: 'replayable',
+    seed: 1,
+    faults: ['disk_before', 'user_kill', 'leave'],
+    seconds: 180,
+  },
+  { name: 'newest-commit-first', mistake: 'of several commits under way the last lets its effects out first', seenBy: 'in_order', seed: 2 },
+  {
+    name: 'newest-frame-first',
+    mistake: 'frames that wait for their signatures overtake each other in one lane',
+    seenBy: 'in_order',
+    seed: 2,
+  },
+  { name: 'forget-order-at-restart', mistake: 'a restart forgets which presence was heard', seenBy: 'newest', seed: 1 },
+  { name: 'count-presence-anew', mistake: 'a restart counts presence from the first epoch again', seenBy: 'recorded_first', seed: 1 },
+  { name: 'snapshot-without-order', mistake: 'a snapshot does not hold which presence was heard', seenBy: 'replayable', seed: 5 },
+  {
+    name: 'snapshot-without-pins',
+    mistake: 'a pinned key is lost when a node starts from a snapshot',
+    seenBy: 'replayable',
+    seed: 1,
+    faults: ['kill', 'mass'],
+  },
+  {
+    name: 'snapshot-one-fact-late',
+    mistake: 'a snapshot is said to hold one fact more than it does',
+    seenBy: 'replayable',
+    seed: 1,
+    faults: ['kill', 'mass'],
+  },
+  {
+    name: 'skip-link-signature',
+    mistake: 'a signature that does not verify is let through',
+    seenBy: 'authentic',
+    seed: 1,
+    faults: ['forge'],
+  },
+  {
+    name: 'believe-anybodys-word',
+    mistake: "a server is believed what it says of another's people",
+    seenBy: 'authentic',
+    seed: 1,
+    faults: ['misattribute'],
+  },
+  {
+    name: 'accept-older-presence',
+    mistake: 'old presence counts when it comes again',
+    seenBy: 'newest',
+    seed: 1,
+    faults: ['reorder', 'leave', 'user_kill', 'kill'],
+    seconds: 180,
+  },
+  { name: 'removal-overtakes', mistake: 'a removal is applied whatever was heard since', seenBy: 'newest', seed: 3 },
+  {
+    name: 'skip-content-signature',
+    mistake: 'a client shows as verified what its sender did not sign',
+    seenBy: 'truthful',
+    seed: 1,
+    faults: ['home_invents'],
+  },
+  {
+    name: 'ignore-binding',
+    mistake: 'a client shows a text as verified that was written for another message',
+    seenBy: 'truthful',
+    seed: 1,
+    faults: ['home_steals'],
+  },
+  {
+    name: 'show-duplicates',
+    mistake: 'a client does not compare what it has shown',
+    seenBy: 'shown_once',
+    seed: 1,
+    faults: ['home_again'],
+  },
+  { name: 'send-in-the-clear', mistake: 'a client does not encrypt', seenBy: 'confidential', seed: 1 },
+  { name: 'server-replaces-key', mistake: 'a server takes the key of the last advertisement', seenBy: 'keys', seed: 2 },
+  { name: 'client-replaces-key', mistake: 'a client takes the last key that it was told', seenBy: 'keys', seed: 1, faults: ['home_key'] },
+  { name: 'attach-with-another-key', mistake: 'whoever says an id attaches under it', seenBy: 'keys', seed: 1, faults: ['impostor'] },
+  { name: 'do-not-announce-users', mistake: 'a peer whose link comes up is not told who is here', seenBy: 'presence', seed: 2 },
+  {
+    name: 'do-not-retell-departures',
+    mistake: 'a peer whose link comes up is not told who left meanwhile',
+    seenBy: 'presence',
+    seed: 1,
+    faults: ['leave', 'vanish', 'alone'],
+    seconds: 180,
+  },
+  { name: 'do-not-tell-people', mistake: 'gossip is not passed on to the people here', seenBy: 'converged', seed: 1 },
+  {
+    name: 'grace-not-armed-again',
+    mistake: 'after a restart nobody waits for the end of a grace time any more',
+    seenBy: 'presence',
+    seed: 1,
+    faults: ['vanish', 'mass'],
+    seconds: 180,
+  },
+  {
+    name: 'redial-never-armed',
+    mistake: 'a link that was lost is not dialled again',
+    seenBy: 'converged',
+    seed: 1,
+    faults: ['cut', 'kill'],
+  },
+  { name: 'no-watch-over-silence', mistake: 'nobody notices that a link is silent', seenBy: 'converged', seed: 1, faults: ['half_open'] },
+  {
+    name: 'keep-ended-sessions',
+    mistake: 'the machine of a session stays when the session is over',
+    seenBy: 'bounded',
+    seed: 1,
+    faults: ['leave', 'vanish'],
+  },
+]
