@@ -25,6 +25,8 @@ export interface Links {
   isLinked(server: ServerId): boolean
   /** Servers that are linked now. */
   readonly count: number
+  /** What the other end can; nothing when there is no link. */
+  capsOf(server: ServerId): readonly string[]
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
   /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
@@ -228,6 +230,7 @@ export const createLinks = (node: Node): Links => {
     get count() {
       return links.values().reduce((count, link) => count + Number(sendable(link) !== undefined), 0)
     },
+    capsOf: server => carrierOf(server)?.peer?.caps ?? [],
     heardAt: server => (stateOf(server) === 'linked' ? links.get(server)?.lastSeen : undefined),
     isLinked: server => carrierOf(server) !== undefined,
     send(server, lane, text, failed) {
