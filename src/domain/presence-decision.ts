@@ -2,7 +2,7 @@
 import type { PublicKeyText } from '../protocol/ids.ts'
 import { conflictKey, type Directory, type PinnedUser } from './directory.ts'
 import type { PresenceFact } from './facts.ts'
-import { isNews, newOriginOrder } from './presence-order.ts'
+import { compareSeq, isNews, newOriginOrder } from './presence-order.ts'
 
 /** A presence frame whose signature was verified with the key of its origin. */
 export interface PresenceCommand {
@@ -29,8 +29,10 @@ export const decidePresence = (
     if (order.sequenced) return nothing('unsequenced')
     if (!direct && originLinked) return nothing('relayed')
   }
-  if (!awaited && !isNews(order, fact.user, fact.seq, fact.digest)) return nothing('known')
   const claimed = directory.users.get(fact.user)?.claims.find(claim => claim.server === fact.server)
+  const last = order.recent.get(fact.user)
+  const listedAnew = awaited && claimed === undefined && fact.seq !== undefined && (last === undefined || compareSeq(fact.seq, last) >= 0)
+  if (!listedAnew && !isNews(order, fact.user, fact.seq, fact.digest)) return nothing('known')
   if (fact.type === 'user.removed') {
     // a removal that overtook its advertisement is remembered, or the advertisement would bring the user back
     return claimed !== undefined || fact.seq !== undefined ? { facts: [fact] } : nothing('unknown_user')

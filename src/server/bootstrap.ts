@@ -59,6 +59,30 @@ export const createBootstrap = (node: Node): Bootstrap => {
     })
   }
 
+  /** Introducers that we are not linked to. */
+  const unmet = (): readonly IntroducerEntry[] => {
+    const linked = new Set<string>()
+    for (const { id, pubkey } of node.state.membership.servers.values()) if (node.links.isLinked(id)) linked.add(pubkey)
+    return node.config.bootstrap_servers.filter((_, index) => !linked.has(node.introducers[index] ?? ''))
+  }
+
+  /**
+   * Whoever joined through one introducer while another was away is a stranger to that one, and to all who trust it alone: the others
+   * are asked as well, until we have met them.
+   */
+  const meet = (turn: number, waitMs: number): void => {
+    node.timers.arm('meet introducers', waitMs * (1 + 0.25 * node.ports.random.fraction()), () => {
+      const missing = node.runtime.machine('bootstrap')?.state === 'joined' ? unmet() : []
+      const entry = missing[turn % Math.max(1, missing.length)]
+      meet(turn + 1, entry === undefined ? MEET_MS.first : Math.min(2 * waitMs, MEET_MS.most))
+      if (entry === undefined || node.stopping) return
+      const name = `${entry.host}:${entry.port}`
+      void join(entry, name).catch((error: unknown) => {
+        node.log('debug', 'an introducer was not met', { introducer: name, why: error instanceof Error ? error.message : String(error) })
+      })
+    })
+  }
+
   const join = async (entry: IntroducerEntry, name: string): Promise<ServerId> => {
     const nonce = toBase64Url(node.ports.random.bytes(32))
     const url = urlOf({ host: entry.host, port: entry.port, ...tlsOf(entry.tls) })
@@ -172,6 +196,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
       if (node.config.bootstrap_servers.length === 0) return
       ask(next())
       watch(node.ports.clock.monotonic())
+      meet(0, MEET_MS.first)
     },
     effects: {
       armRetry({ at, next: after }) {
@@ -188,5 +213,7 @@ export const createBootstrap = (node: Node): Bootstrap => {
 }
 
 const MAX_WELCOME_BYTES = 65_536
+/** Milliseconds between looks for introducers that were not met. */
+const MEET_MS = { first: 5_000, most: 60_000 } as const
 /** How often is looked whether any link is left. */
 const WATCH_MS = 5_000

@@ -17,6 +17,8 @@ export interface LinkPulse {
   /** When the last verified frame of the peer itself came, in monotonic milliseconds. */
   lastSeen: number
   readonly bucket: Bucket
+  /** When the last verified frame of the peer itself came, in monotonic milliseconds. */
+  lastSeen: number
 }
 
 /** Whose key verifies a frame: the member in `from`, or for frames that stock servers re-sign, the home of the user in `from`. */

@@ -136,7 +136,13 @@ export const createPresenceSync = (node: Node): PresenceSync => {
       if (local !== undefined && claims.some(claim => claim.server === server)) node.gossip.settleClaims(id)
   }
 
-  const drop = (server: ServerId, gone: readonly UserId[], seq: PresenceSeq, sig: string): void => {
+  const drop = (server: ServerId, listed: readonly UserId[], seq: PresenceSeq, sig: string): void => {
+    // some may have left by a frame of their own since the comparison began
+    const held = (user: UserId) => node.state.directory.users.get(user)?.claims.find(claim => claim.server === server)?.seq
+    const gone = listed.filter(user => {
+      const known = held(user)
+      return known !== undefined && compareSeq(known, seq) <= 0
+    })
     if (gone.length === 0) return
     const digest: Base64Url = toBase64Url(sha256(utf8(sig)).subarray(0, 16))
     for (const user of gone) node.runtime.record(`user:${user}`, { type: 'user.removed', user, server, seq, digest })

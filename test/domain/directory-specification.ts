@@ -58,6 +58,7 @@ export const ended = (user: UserId, counter: number): SessionFact => ({ type: 's
 interface Arrival {
   readonly direct?: boolean
   readonly originLinked?: boolean
+  readonly awaited?: boolean
   readonly usersPerServer?: number
   readonly pins?: number
 }
@@ -81,8 +82,8 @@ export const given = (...facts: readonly (SessionFact | PresenceFact)[]): GivenD
   const among = (linked: readonly ServerId[]) => (server: ServerId) => linked.includes(server)
   const specification: GivenDirectory = {
     directory,
-    when: (fact, { direct = true, originLinked = true, usersPerServer = 100, pins = 100 } = {}) =>
-      decidePresence({ fact, direct, originLinked, limits: { usersPerServer, pins } }, directory),
+    when: (fact, { direct = true, originLinked = true, awaited = false, usersPerServer = 100, pins = 100 } = {}) =>
+      decidePresence({ fact, direct, originLinked, awaited, limits: { usersPerServer, pins } }, directory),
     take(fact, arrival) {
       const { facts: decided } = specification.when(fact, arrival)
       specification.fold(...decided)

@@ -5,8 +5,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { PresenceSeq } from '../../src/domain/facts.ts'
 import { compareParts, createDigestTree, type DigestEntry, tellParts } from '../../src/domain/presence-digest.ts'
+import { RECENT_SEQUENCES } from '../../src/domain/presence-order.ts'
 import type { UserId } from '../../src/protocol/ids.ts'
 import { limits } from '../../src/protocol/limits.ts'
+import { advertised, alice, given, removed, s1 } from './directory-specification.ts'
 
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
 const treeOf = (entries: Iterable<DigestEntry>) => createDigestTree(entries, sha256)
@@ -98,3 +100,19 @@ t.test('a frame holds the largest answer', async t => {
     t.ok(length < limits.maxFrameBytes - 2_048, `${length} characters`)
   }
 })
+
+t.test(
+  'what the origin lists anew is news although newer events of others were summed up, but never what was heard or taken back',
+  async t => {
+    const node = given()
+    for (let n = 1; n <= 2 * RECENT_SEQUENCES + 1; n += 1) node.fold(advertised(`u${n}` as UserId, s1, { seq: [1, n + 10] }))
+    const missed = advertised(alice, s1, { seq: [1, 5] })
+    t.same(node.when(missed, { usersPerServer: 20_000, pins: 20_000 }).why, 'known')
+    const listed = { awaited: true, usersPerServer: 20_000, pins: 20_000 }
+    t.same(node.when(missed, listed).facts, [missed])
+    node.fold(missed)
+    t.equal(node.when(missed, listed).why, 'known')
+    node.fold(removed(alice, s1, { seq: [1, 20_000] }))
+    t.equal(node.when(missed, listed).why, 'known')
+  },
+)
