@@ -14,8 +14,6 @@ import { verifyBy } from './verify.ts'
 
 /** What a link shows of itself to its intake. */
 export interface LinkPulse {
-  /** When the last verified frame of the peer itself came, in monotonic milliseconds. */
-  lastSeen: number
   readonly bucket: Bucket
   /** When the last verified frame of the peer itself came, in monotonic milliseconds. */
   lastSeen: number
