@@ -1,6 +1,6 @@
 /** Joining the mesh: one introducer after the other is asked, and only what its pinned key signed is believed (SOCP §8.1). */
 import { verifyPayload } from '../crypto/transport-signature.ts'
-import { conflicts, decideMembership, isBanned } from '../domain/membership.ts'
+import { conflicts, decideMembership, holdersOf, isBanned } from '../domain/membership.ts'
 import type { Voucher } from '../domain/facts.ts'
 import type { BootstrapEffects } from '../machines/bootstrap.ts'
 import type { Socket } from '../ports/network.ts'
@@ -25,9 +25,24 @@ export interface Bootstrap {
 }
 
 export const createBootstrap = (node: Node): Bootstrap => {
-  const ask = (attempt: number): void => {
-    const introducers = node.config.bootstrap_servers
-    const entry = introducers[attempt % introducers.length]
+  /** A retry is armed. */
+  let waits = false
+
+  /** The first introducer from this one on with which there is no link; ourselves aside, for all members may have one list. */
+  const unlinked = (from: number): number | undefined => {
+    const { length } = node.config.bootstrap_servers
+    for (let attempt = from; attempt < from + length; attempt += 1) {
+      const key = node.introducers[attempt % length]
+      if (key === undefined || key === node.self.pubkey) continue
+      if (!holdersOf(node.state.membership, key).some(({ id }) => node.links.isLinked(id))) return attempt
+    }
+    return undefined
+  }
+
+  const ask = (from: number): void => {
+    const attempt = unlinked(from)
+    if (attempt === undefined) return
+    const entry = node.config.bootstrap_servers[attempt % node.config.bootstrap_servers.length]
     if (entry === undefined || node.stopping || node.runtime.isSetAside('bootstrap')) return
     const name = `${entry.host}:${entry.port}`
     node.runtime.record('bootstrap', { type: 'bootstrap.asked', introducer: name, attempt })
@@ -48,13 +63,14 @@ export const createBootstrap = (node: Node): Bootstrap => {
 
   const next = (): number => Number(node.runtime.machine('bootstrap')?.context['next'] ?? 0)
 
-  /** The members that we know may all have gone while the introducers know others: whoever is alone asks again. */
+  /** Each introducer knows members that the others may not: one that is not linked, or no more, is asked again. */
   const watch = (linkedAt: number): void => {
-    node.timers.arm('alone', WATCH_MS, () => {
+    node.timers.arm('introducers', WATCH_MS, () => {
       const now = node.ports.clock.monotonic()
-      const alone = node.runtime.machine('bootstrap')?.state === 'joined' && node.links.count === 0
-      const over = alone && now - linkedAt >= node.config.timing.aloneMs
-      watch(alone && !over ? linkedAt : now)
+      const rests = node.runtime.machine('bootstrap')?.state !== 'asking' && !waits
+      const apart = rests && unlinked(next()) !== undefined
+      const over = apart && now - linkedAt >= node.config.timing.apartMs
+      watch(apart && !over ? linkedAt : now)
       if (over) ask(next())
     })
   }
@@ -176,11 +192,14 @@ export const createBootstrap = (node: Node): Bootstrap => {
     effects: {
       armRetry({ at, next: after }) {
         const wait = Math.max(0, at - node.ports.clock.now())
+        waits = true
         node.timers.arm('bootstrap', wait * (1 + 0.25 * node.ports.random.fraction()), () => {
+          waits = false
           ask(after)
         })
       },
       disarmRetry() {
+        waits = false
         node.timers.cancel('bootstrap')
       },
     },
@@ -188,5 +207,5 @@ export const createBootstrap = (node: Node): Bootstrap => {
 }
 
 const MAX_WELCOME_BYTES = 65_536
-/** How often is looked whether any link is left. */
+/** How often is looked whether all introducers are linked. */
 const WATCH_MS = 5_000

@@ -59,7 +59,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   if (frame.sig === undefined && ruleOf(frame.type).signature !== 'required') return
   await verifyBy(node, frame, origin.key)
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
-  if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
+  if (origin.id === peer.id) connection.verifiedAt = node.ports.clock.monotonic()
   const attachedAt = frame.type === 'USER_ADVERTISE' ? await node.gossip.attachedAt(frame, origin.id) : undefined
   node.ports.reach('frame verified')
   if (!node.seen.enter(memory, frame)) return
