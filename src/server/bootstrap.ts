@@ -1,6 +1,6 @@
 /** Joining the mesh: one introducer after the other is asked, and only what its pinned key signed is believed (SOCP §8.1). */
 import { verifyPayload } from '../crypto/transport-signature.ts'
-import { conflicts, decideMembership, holdersOf, isBanned } from '../domain/membership.ts'
+import { conflicts, decideMembership, isBanned } from '../domain/membership.ts'
 import type { Voucher } from '../domain/facts.ts'
 import type { BootstrapEffects } from '../machines/bootstrap.ts'
 import type { Socket } from '../ports/network.ts'
@@ -25,24 +25,9 @@ export interface Bootstrap {
 }
 
 export const createBootstrap = (node: Node): Bootstrap => {
-  /** A retry is armed. */
-  let waits = false
-
-  /** The first introducer from this one on with which there is no link; ourselves aside, for all members may have one list. */
-  const unlinked = (from: number): number | undefined => {
-    const { length } = node.config.bootstrap_servers
-    for (let attempt = from; attempt < from + length; attempt += 1) {
-      const key = node.introducers[attempt % length]
-      if (key === undefined || key === node.self.pubkey) continue
-      if (!holdersOf(node.state.membership, key).some(({ id }) => node.links.isLinked(id))) return attempt
-    }
-    return undefined
-  }
-
-  const ask = (from: number): void => {
-    const attempt = unlinked(from)
-    if (attempt === undefined) return
-    const entry = node.config.bootstrap_servers[attempt % node.config.bootstrap_servers.length]
+  const ask = (attempt: number): void => {
+    const introducers = node.config.bootstrap_servers
+    const entry = introducers[attempt % introducers.length]
     if (entry === undefined || node.stopping || node.runtime.isSetAside('bootstrap')) return
     const name = `${entry.host}:${entry.port}`
     node.runtime.record('bootstrap', { type: 'bootstrap.asked', introducer: name, attempt })
@@ -63,15 +48,28 @@ export const createBootstrap = (node: Node): Bootstrap => {
 
   const next = (): number => Number(node.runtime.machine('bootstrap')?.context['next'] ?? 0)
 
-  /** Each introducer knows members that the others may not: one that is not linked, or no more, is asked again. */
-  const watch = (linkedAt: number): void => {
-    node.timers.arm('introducers', WATCH_MS, () => {
-      const now = node.ports.clock.monotonic()
-      const rests = node.runtime.machine('bootstrap')?.state !== 'asking' && !waits
-      const apart = rests && unlinked(next()) !== undefined
-      const over = apart && now - linkedAt >= node.config.timing.apartMs
-      watch(apart && !over ? linkedAt : now)
-      if (over) ask(next())
+  /** Introducers that we are not linked to. */
+  const unmet = (): readonly IntroducerEntry[] => {
+    // all members may have one list, with themselves on it
+    const linked = new Set<string>([node.self.pubkey])
+    for (const { id, pubkey } of node.state.membership.servers.values()) if (node.links.isLinked(id)) linked.add(pubkey)
+    return node.config.bootstrap_servers.filter((_, index) => !linked.has(node.introducers[index] ?? ''))
+  }
+
+  /**
+   * Whoever joined through one introducer while another was away is a stranger to that one, and to all who trust it alone: the others
+   * are asked as well, until we have met them.
+   */
+  const meet = (turn: number, waitMs: number): void => {
+    node.timers.arm('meet introducers', waitMs * (1 + 0.25 * node.ports.random.fraction()), () => {
+      const missing = node.runtime.machine('bootstrap')?.state === 'joined' ? unmet() : []
+      const entry = missing[turn % Math.max(1, missing.length)]
+      meet(turn + 1, entry === undefined ? MEET_MS.first : Math.min(2 * waitMs, MEET_MS.most))
+      if (entry === undefined || node.stopping) return
+      const name = `${entry.host}:${entry.port}`
+      void join(entry, name).catch((error: unknown) => {
+        node.log('debug', 'an introducer was not met', { introducer: name, why: error instanceof Error ? error.message : String(error) })
+      })
     })
   }
 
@@ -187,19 +185,16 @@ export const createBootstrap = (node: Node): Bootstrap => {
     start() {
       if (node.config.bootstrap_servers.length === 0) return
       ask(next())
-      watch(node.ports.clock.monotonic())
+      meet(0, MEET_MS.first)
     },
     effects: {
       armRetry({ at, next: after }) {
         const wait = Math.max(0, at - node.ports.clock.now())
-        waits = true
         node.timers.arm('bootstrap', wait * (1 + 0.25 * node.ports.random.fraction()), () => {
-          waits = false
           ask(after)
         })
       },
       disarmRetry() {
-        waits = false
         node.timers.cancel('bootstrap')
       },
     },
@@ -207,5 +202,5 @@ export const createBootstrap = (node: Node): Bootstrap => {
 }
 
 const MAX_WELCOME_BYTES = 65_536
-/** How often is looked whether all introducers are linked. */
-const WATCH_MS = 5_000
+/** Milliseconds between looks for introducers that were not met. */
+const MEET_MS = { first: 5_000, most: 60_000 } as const

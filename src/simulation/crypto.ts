@@ -93,7 +93,7 @@ export const createCrypto = ({ schedule, life, keyring, dice, sha256 }: Simulate
           try {
             resolve(work())
           } catch (error) {
-            reject(error as Error)
+            reject(error instanceof Error ? error : new Error(String(error)))
           }
         })
       })

@@ -21,7 +21,7 @@ export const realCrypto = (schedule: Schedule, life: Life, crypto: Crypto): Cryp
           },
           (error: unknown) => {
             life.enter(() => {
-              reject(error as Error)
+              reject(error instanceof Error ? error : new Error(String(error)))
             })
           },
         )

@@ -70,7 +70,7 @@ export const createSchedule = (loop: Pick<Clock, 'endOfTick'>): Schedule => {
             next.run?.()
           } catch (error) {
             over = true
-            reject(error as Error)
+            reject(error instanceof Error ? error : new Error(String(error)))
           }
         }
         const go = (): void => {

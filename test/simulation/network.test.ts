@@ -105,7 +105,6 @@ t.test('a program that dies closes its connections; a machine without power answ
   second.socket.send(['and now'])
   await again.pass(5_000)
   t.equal(second.heard.closed, 1006, 'the machine is back and knows nothing of this connection')
-  void pass
 })
 
 t.test('a cut is heard at both ends, a goodbye with its code after all that was sent before', async t => {
