@@ -86,8 +86,6 @@ const timing = z.strictObject({
   newcomerMs: z.int().positive().default(3_600_000),
   /** How long a member that was linked once may be gone before it is forgotten: 30 days. */
   absentMs: z.int().positive().default(2_592_000_000),
-  /** How long a node may be without any link before it asks its introducers again. */
-  aloneMs: z.int().positive().default(15_000),
   /** How often a linked server's users are compared anew, with `presence-digest`. */
   compareMs: z.int().positive().default(60_000),
   /** How long a message waits for its reader before it is deleted. */

@@ -20,8 +20,9 @@ export interface Connection {
   readonly refusals: Bucket
   /** Set by the handshake when it is over. */
   peer: Peer | undefined
-  /** When the last frame came, and since when this socket is part of a link, in monotonic milliseconds. */
+  /** Monotonic milliseconds: of the last frame, of the last verified one of a peer itself, and since when it is part of a link. */
   heardAt: number
+  verifiedAt: number
   linkedAt: number
   readonly paused: boolean
   close(code: number, reason: string): void
@@ -96,6 +97,7 @@ export const createConnections = (node: Node): Connections => {
       refusals: createBucket(node.ports.clock, node.config.limits.refusals),
       peer: undefined,
       heardAt: node.ports.clock.monotonic(),
+      verifiedAt: node.ports.clock.monotonic(),
       linkedAt: 0,
       get paused() {
         return paused
