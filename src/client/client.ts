@@ -277,7 +277,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     get attached() {
       return connection.attachment !== undefined
     },
-    listed: async () => void (await listing.settled()),
+    listed: () => listing.settled(),
     ...calls,
     close: async () => {
       if (closing) return

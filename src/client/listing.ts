@@ -10,7 +10,7 @@ export interface Listing {
   /** Resolves when the roster is as the server says: true, or false when no answer came. */
   refresh(): Promise<boolean>
   /** Resolves when no answer is under way. */
-  settled(): Promise<unknown>
+  settled(): Promise<void>
   part(payload: Frame<'LIST_RESPONSE'>['payload']): void
   /** The connection is gone, and the answer with it. */
   lost(): void
@@ -64,7 +64,9 @@ export const createListing = ({
       }
       return running.answered
     },
-    settled: () => running?.answered ?? Promise.resolve(),
+    settled: async () => {
+      await running?.answered
+    },
     part: payload => {
       if (running === undefined) return
       for (const { user_id: id, display_name: name, server_id: server, presence } of payload.users) {

@@ -26,6 +26,8 @@ export interface Connection {
   readonly ends: readonly [End, End]
   /** Both ends stand and hear each other: no end has closed, nothing is deaf, held or blocked. */
   readonly healthy: boolean
+  /** Since when frames are on their way in a direction; undefined when none are. */
+  readonly waitingSince: number | undefined
   /** Sends in the name of the program at `from`, which does not know of it. */
   inject(from: Machine, text: string): void
   /** Both ends hear that it broke. */
@@ -45,6 +47,8 @@ interface Flow {
   held: (() => void)[]
   holding: boolean
   bytes: number
+  /** Since when there are some. */
+  since: number
 }
 
 interface Draft extends End {
@@ -78,7 +82,7 @@ export const createConnection = ({
   readonly over: () => void
 }): Connection => {
   let deaf = false
-  const flows = new Map<Machine, Flow>(sides.map(({ machine }) => [machine, { lastAt: 0, held: [], holding: false, bytes: 0 }]))
+  const flows = new Map<Machine, Flow>(sides.map(({ machine }) => [machine, { lastAt: 0, held: [], holding: false, bytes: 0, since: 0 }]))
   const flowFrom = (end: Draft): Flow => flows.get(end.machine) as Flow
   const otherOf = (end: Draft): Draft => (end === near ? far : near)
 
@@ -155,7 +159,9 @@ export const createConnection = ({
 
   const put = (end: Draft, texts: readonly string[]): void => {
     for (const text of texts) {
-      flowFrom(end).bytes += text.length
+      const flow = flowFrom(end)
+      if (flow.bytes === 0) flow.since = schedule.now()
+      flow.bytes += text.length
       tap.sent(end.machine, otherOf(end).machine, text)
     }
     travel(end, () => {
@@ -250,6 +256,10 @@ export const createConnection = ({
         if (end.over || end.closing || end.gone || end.paused || end.handler === undefined || end.side.life.paused) return false
         return !flow.holding && flow.held.length === 0 && way(end.machine, otherOf(end).machine).blocked === 0
       })
+    },
+    get waitingSince() {
+      const waiting = flows.values().filter(({ bytes }) => bytes > 0)
+      return waiting.reduce<number | undefined>((first, { since }) => Math.min(first ?? since, since), undefined)
     },
     inject(from, text) {
       const end = at(from)

@@ -41,6 +41,8 @@ const FIRST_FAULT_MS = 8_000
 /** Silence of 45 s, a grace of 30 s, redials and whatever else takes its time. */
 export const SETTLE_MS = 120_000
 /** No whole number of seconds: a look must not fall together with the same ping each time. */
+/** Frames of a calm world arrive within it. */
+const ON_THE_WAY_MS = 2_000
 const LOOK_MS = 1_733
 /** It has to be well at so many looks one after the other: what comes and goes is not. */
 const LOOKS_WELL = 4
@@ -67,8 +69,9 @@ const unsettled = (world: World): readonly string[] => {
     for (const other of servers)
       if (server.name < other.name && !areLinked(world, server, other))
         wrong.push(`${server.name} and ${other.name} do not hear each other`)
-    for (const { ends, healthy } of world.network.connectionsOf(server.machine))
-      for (const { machine, socket } of ends) if (healthy && socket.buffered > 0) wrong.push(`${machine.name} holds unsent frames`)
+    for (const { ends, healthy, waitingSince = Infinity } of world.network.connectionsOf(server.machine))
+      if (healthy && world.schedule.now() - waitingSince > ON_THE_WAY_MS)
+        wrong.push(`frames between ${ends.map(({ machine }) => machine.name).join(' and ')} do not arrive`)
   }
   return wrong
 }

@@ -2,7 +2,7 @@
 import type { Fact, PresenceSeq } from '../../domain/facts.ts'
 import { snapshotOfNode } from '../../domain/node-snapshot.ts'
 import { compareSeq } from '../../domain/presence-order.ts'
-import type { ServerId } from '../../protocol/ids.ts'
+import type { ServerId, UserId } from '../../protocol/ids.ts'
 import { createNodeFold, type NodeFold } from '../../server/replay.ts'
 import type { RecordedFact } from '../../store/log.ts'
 import type { Judge } from '../judge.ts'
@@ -50,6 +50,11 @@ export const facts = (world: World, judge: Judge): Witness => {
     else if (fact.type === 'stream.dropped' && fact.removal !== undefined)
       said.set(nameOf(server.id, fact.removal), `${fact.stream.slice(fact.stream.indexOf(':') + 1)} is gone`)
   }
+  /** The server does not list this person as its own, or only since later. */
+  const isUnlisted = (origin: SimulatedServer, user: UserId, seq: PresenceSeq): boolean => {
+    const claims = shadows.get(origin)?.state.directory.users.get(user)?.claims ?? []
+    return claims.every(claim => claim.server !== origin.id || (claim.seq !== undefined && compareSeq(claim.seq, seq) > 0))
+  }
   const believed = (server: SimulatedServer, { fact }: RecordedFact<Fact>): void => {
     if (server.liar || (fact.type !== 'user.advertised' && fact.type !== 'user.removed')) return
     const origin = byId.get(fact.server)
@@ -67,6 +72,8 @@ export const facts = (world: World, judge: Judge): Witness => {
     if (origin?.liar === true) return
     const claim = `${fact.user} is ${fact.type === 'user.removed' ? 'gone' : 'there'}`
     const there = fact.seq === undefined ? undefined : said.get(nameOf(fact.server, fact.seq))
+    // a comparison of lists says of whoever is on none of them that they are gone, without an event of its own
+    if (fact.type === 'user.removed' && there === undefined && origin !== undefined && isUnlisted(origin, fact.user, now)) return
     judge.check(
       'authentic',
       there === claim,
