@@ -40,7 +40,8 @@ t.test('a link that went deaf won over every new one that its other end dialled,
     },
   )
   t.same(violations, [])
-  t.ok(Math.max(...linked.values()) <= 5, 'five connections went deaf, and no link came up more often than that', {
+  // since pings find a dead socket at both ends at once, both dial, and each of the two sockets counts
+  t.ok(Math.max(...linked.values()) <= 10, 'five connections went deaf, and no link came up more than twice for each', {
     linked: [...linked.values()],
   })
 })
