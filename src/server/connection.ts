@@ -164,11 +164,11 @@ export const createConnections = (node: Node): Connections => {
             if (connection.peer !== undefined) hellos.delete(id)
           }, refuse)
         }
-        if (frame.type === 'PING') {
+        if (frame.type === 'PING' && connection.peer.role === 'server') {
           // before everything that waits, or a busy link would look like a dead one; for the same reason within a budget
           if (node.stopped || !pongs.take()) return
           channel.send('control', node.unsigned('PONG', connection.peer.id, { n: frame.payload.n }))
-          if (frame.payload.compare === true && connection.peer.role === 'server') node.sync.nudged(connection.peer.id)
+          if (frame.payload.compare === true) node.sync.nudged(connection.peer.id)
           return
         }
         if (frame.type === 'PONG') return

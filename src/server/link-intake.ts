@@ -43,6 +43,10 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
     return
   }
   if (frame.type === 'ACK') return
+  if (frame.type === 'RECEIPT') {
+    await node.receipts.fromServer(peer, frame, text)
+    return
+  }
   const origin = await originOf(node, frame, peer)
   if (origin.id === node.self.id) return
   if (isBanned(node.state.membership, origin.id, origin.key.text)) {
@@ -61,6 +65,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
   if (origin.id === peer.id) connection.verifiedAt = node.ports.clock.monotonic()
   const attachedAt = frame.type === 'USER_ADVERTISE' ? await node.gossip.attachedAt(frame, origin.id) : undefined
+  if (frame.type === 'SERVER_DELIVER') await node.router.requireVoice(frame, origin.id)
   node.ports.reach('frame verified')
   if (!node.seen.enter(memory, frame)) return
   if (frame.type === 'USER_ADVERTISE' || frame.type === 'USER_REMOVE') node.gossip.apply(connection, frame, origin.id, text, attachedAt)

@@ -23,6 +23,8 @@ export interface Links {
   receive(connection: Connection, frame: AnyFrame, text?: string): boolean
   closed(connection: Connection, why: string): void
   isLinked(server: ServerId): boolean
+  /** What the other end can; nothing when there is no link. */
+  capsOf(server: ServerId): readonly string[]
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
   /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
@@ -222,6 +224,7 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
+    capsOf: server => carrierOf(server)?.peer?.caps ?? [],
     heardAt: server => (stateOf(server) === 'linked' ? carrierOf(server)?.verifiedAt : undefined),
     isLinked: server => carrierOf(server) !== undefined,
     send(server, lane, text, failed) {

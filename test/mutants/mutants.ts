@@ -21,14 +21,6 @@ export const SEEDS_ENOUGH = 40
 export const plantedMistakes: readonly PlantedMistake[] = [
   { name: 'acknowledge-before-commit', mistake: 'what waits for a commit leaves at once', seenBy: 'recorded_first', seed: 1 },
   {
-    name: 'tell-what-is-not-safe-yet',
-    mistake: 'presence is told from the live state, which is ahead of the commit',
-    seenBy: 'recorded_first',
-    seed: 8,
-    faults: ['mass', 'disk_slow', 'cut', 'user_kill'],
-    seconds: 180,
-  },
-  {
     name: 'swallow-failed-commit',
     mistake: 'a node whose log refused goes on as if it had not',
     seenBy: 'replayable',

@@ -56,9 +56,11 @@ export const facts = (world: World, judge: Judge): Witness => {
     const about = `${server.name} ${fact.server} ${fact.user}`
     const before = newest.get(about) ?? [0, 0]
     const now = fact.seq ?? [0, 0]
+    // whoever was unlisted while their server was away is listed again by the same word
+    const least = fact.type === 'user.advertised' ? 0 : 1
     judge.check(
       'newest',
-      compareSeq(now, before) > 0,
+      Math.sign(compareSeq(now, before)) >= least,
       () => `${server.name} believed ${now.join('.')} of ${fact.user} after ${before.join('.')}`,
     )
     newest.set(about, now)
