@@ -159,7 +159,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     const texts: string[] = []
     for (const [reader, queue] of queues) {
       const first = queue.slice(0, onTheWay)
-      const along = reader === live || first.some(({ over }) => over !== reached)
+      const along = reader === live || first.some(({ over, dueAt }) => over !== reached || dueAt <= now)
       for (const entry of first) {
         if (entry.over === reached && entry.dueAt > now && !(along && now - entry.sentAt >= alongMs)) continue
         entry.sends = entry.over === reached ? entry.sends + 1 : 1
