@@ -109,6 +109,7 @@ const instantLog: EventLog<Fact> = {
   append: () => Promise.resolve({ firstSeq: 1 }),
   read: async function* () {},
   head: () => Promise.resolve(0),
+  mail: { read: () => Promise.resolve([]), size: () => Promise.resolve({ count: 0, bytes: 0 }) },
   close: () => Promise.resolve(),
 }
 

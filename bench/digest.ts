@@ -46,7 +46,7 @@ const exchange = () => {
     bytes += frame(type, from, to, payload)
   }
   send('PRESENCE_ASK', asker, teller, { nonce, root: known.digest('') })
-  let prefixes = ['']
+  const prefixes = ['']
   const want: DigestEntry[] = []
   let missing = 0
   for (;;) {

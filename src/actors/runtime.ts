@@ -3,6 +3,7 @@ import type { Clock } from '../ports/clock.ts'
 import { noFaultPoint, type ReachFaultPoint } from '../ports/fault-points.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { EventLog, NewFact } from '../store/log.ts'
+import type { MailChange } from '../store/mail.ts'
 import type { MachineView, NamedEffect } from './contract.ts'
 import { FoldBroken, type Host } from './host.ts'
 import { replay, type Replayed, type ReplayOptions } from './replay.ts'
@@ -25,9 +26,10 @@ export interface RuntimeOptions<F extends { readonly type: string }> {
 export interface Runtime<F extends { readonly type: string }> {
   /**
    * Records a fact: machines and the fold have it when this returns, the log has it when `release`d functions run.
-   * Throws when a machine or the fold's check refuses (a bug; nothing was recorded), or when the runtime has stopped.
+   * Throws when a machine or the fold's check refuses (a bug; nothing was recorded), or when the runtime has stopped. `mail` changes
+   * together with the fact.
    */
-  record(stream: Address, fact: F): void
+  record(stream: Address, fact: F, mail?: readonly MailChange[]): void
   /** Runs `run` in order once all that was recorded so far is committed; at the end of the tick when nothing is pending. */
   release(run: () => void): void
   /** Folds the log, or its tail, effects dropped; what cannot be folded is set aside. Once, before anything is recorded. */
@@ -166,14 +168,14 @@ export const createRuntime = <F extends { readonly type: string }>(options: Runt
     })
 
   return {
-    record: (stream, fact) => {
+    record: (stream, fact, mail) => {
       if (stopped) throw stopped
       if (phase === 'recovering') throw new Error(`${fact.type} was recorded while the log was still being read`)
       phase = 'live'
       if (aside.has(stream)) throw new StreamSetAside(`${stream} was set aside and takes no facts`)
       // time may jump back, the log's time does not
       const at = Math.max(clock.now(), lastAt)
-      const recorded: NewFact<F> = { stream, at, fact }
+      const recorded: NewFact<F> = { stream, at, fact, ...(mail && { mail }) }
       let effects: readonly NamedEffect[]
       try {
         effects = host.apply(recorded)

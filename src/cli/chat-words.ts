@@ -30,6 +30,9 @@ const presenceStyles: Readonly<Record<PresenceState, Style>> = {
   offline: 'dim',
 }
 
+/** What became of a message, before the name of its reader. */
+const statusWords = { sent: 'sent to', waiting: 'waiting for', delivered: 'delivered to' } as const
+
 /** Names in the line that a person is welcomed with. */
 const maxNamed = 10
 
@@ -52,9 +55,8 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
       return quiet ? nothing : say(styled(presenceStyles[event.state], `${event.name} is ${event.state}`))
     case 'sent': {
       const to = event.to === 'public' ? 'everybody' : nameOf(event.to)
-      return event.status === 'failed'
-        ? complain(styled('red', `Not sent to ${to}: ${event.why ?? ''}`))
-        : say(styled('dim', `sent to ${to}`))
+      if (event.status === 'failed') return complain(styled('red', `Not sent to ${to}: ${event.why ?? ''}`))
+      return say(styled('dim', `${statusWords[event.status]} ${to}${event.why === undefined ? '' : `: ${event.why}`}`))
     }
     case 'message': {
       const doubt = event.verified ? '' : `${styled('yellow', '[not verified]')} `

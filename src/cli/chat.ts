@@ -28,7 +28,7 @@ import { readPassphrase } from './passphrase.ts'
 interface ChatOptions {
   readonly ca?: string
   readonly anyCertificate?: true
-  readonly server: string
+  readonly server: readonly string[]
   readonly name: string
   readonly data?: string
   readonly downloads?: string
@@ -60,7 +60,7 @@ const once = (client: Client, event: ClientEvent['event']): Promise<void> =>
   })
 
 const chat = async (options: ChatOptions): Promise<void> => {
-  const url = serverUrl(options.server)
+  const [url = '', ...otherUrls] = options.server.map(serverUrl)
   const unusable = nameProblem(options.name)
   if (unusable !== undefined) throw usage(`${unusable} Give another one with --name.`)
   const passphrase = await readPassphrase(options.passphraseFile)
@@ -93,6 +93,7 @@ const chat = async (options: ChatOptions): Promise<void> => {
     identity: { userId: identity.id as UserId, privateKey: identity.privateKey },
     name: options.name,
     serverUrl: url,
+    otherUrls,
     log,
     files: nodeFileStore(options.downloads ?? join(data, 'downloads')),
     fatal: error => {
@@ -206,12 +207,18 @@ const drained = (): Promise<void> =>
     })
   })
 
+const collected = (url: string, before: readonly string[] = []): readonly string[] => [...before, url]
+
 /** Adds `socp chat`. */
 export const addChat = (program: Command): void => {
   const command = program
     .command('chat')
     .description('chat through a server, end to end encrypted; without a terminal it reads commands from standard input')
-    .requiredOption('--server <url>', 'address of the server: ws://HOST:PORT or wss://HOST:PORT')
+    .requiredOption(
+      '--server <url>',
+      'address of the server: ws://HOST:PORT or wss://HOST:PORT; more of the same mesh may follow, for when it is gone',
+      collected,
+    )
     .requiredOption('--name <name>', 'what others call you')
     .option('--data <dir>', 'data directory: key, history, pins and log (default: one for each name)')
     .option('--downloads <dir>', 'where received files go (default: downloads in the data directory)')

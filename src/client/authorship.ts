@@ -5,7 +5,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import { contentFields } from '../protocol/content-fields.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import { userId, type UserId } from '../protocol/ids.ts'
+import { userId, type PublicKeyText, type UserId } from '../protocol/ids.ts'
 import type { Attachment } from './handshake.ts'
 import type { Journal } from './journal.ts'
 import type { KeyBook } from './key-book.ts'
@@ -18,7 +18,7 @@ export interface Authored {
 }
 
 /** The key text in the form in which pins are kept; undefined for what is no key of ours. */
-const normalKey = (text: string): string | undefined => {
+export const normalKey = (text: string): PublicKeyText | undefined => {
   try {
     return parsePublicKey(text).text
   } catch (error) {

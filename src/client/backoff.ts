@@ -10,3 +10,16 @@ export const reconnectMs = (failures: number, fraction: number): number => {
   const whole = Math.min(reconnect.capMs, reconnect.firstMs * 2 ** Math.min(failures - 1, 16))
   return Math.round(whole / 2 + (whole / 2) * fraction)
 }
+
+/** Times and bounds of one connection, in milliseconds unless it says otherwise. */
+export const connecting = {
+  dialMs: 5_000,
+  /** An attachment that lasted so long ends a row of failures. */
+  steadyMs: 10_000,
+  /** Between one server that does not answer and the next. */
+  onwardMs: 200,
+  /** Frames that a stock server sends before we know that it is one. */
+  maxEarly: 1_024,
+  /** A goodbye and what was queued before it must be through by then. */
+  closeMs: 3_000,
+} as const

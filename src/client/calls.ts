@@ -1,7 +1,7 @@
 /** What a person can ask of a client: each call ends in one event that answers it, with the caller's `ref`. */
 import type { UserId } from '../protocol/ids.ts'
 import type { ClientEvent, ListedUser } from './events.ts'
-import { decideServerTrust, decideTrust } from './facts.ts'
+import { decideServerTrust, decideTrust } from './decisions.ts'
 import type { Attachment } from './handshake.ts'
 import type { Journal } from './journal.ts'
 import type { Listing } from './listing.ts'
@@ -9,7 +9,7 @@ import { byName, resolveName, type Resolution } from './names.ts'
 import type { Member, Roster } from './roster.ts'
 import { cleanLine } from './sanitise.ts'
 import type { Progress, SendFile } from './transfers/sending.ts'
-import { offlineWhy, type Outcome, type Writing } from './writing.ts'
+import { offlineWhy, type Outcome, type Progress as WritingProgress, type Writing } from './writing.ts'
 
 /** `ref` comes back in the events that answer a call. */
 export interface CallOptions {
@@ -19,7 +19,7 @@ export interface CallOptions {
 export interface Calls {
   /** Asks the server who is online; answered by `users`. False when there is no connection. */
   list(options?: CallOptions): Promise<boolean>
-  /** Sends to one person by name or id; answered by one `sent`, or by `error` when the name means nobody or several. True when sent. */
+  /** Sends to one person by name or id; answered by `sent`, or by `error` when the name means nobody or several. True when accepted. */
   tell(to: string, text: string, options?: CallOptions): Promise<boolean>
   /** Sends to everybody online; answered by one `sent` with `to` = `public`. */
   all(text: string, options?: CallOptions): Promise<boolean>
@@ -35,7 +35,8 @@ export interface Calls {
 export interface CallsOptions {
   readonly userId: UserId
   readonly name: string
-  readonly url: string
+  /** The address at which another server or key answers than before. */
+  readonly changedServer: () => string | undefined
   readonly journal: Journal
   readonly roster: Roster
   readonly listing: Listing
@@ -43,6 +44,8 @@ export interface CallsOptions {
   readonly sendFile: SendFile
   readonly emit: (event: ClientEvent) => void
   readonly attached: () => Attachment | undefined
+  /** Whether messages are kept for people who are away. */
+  readonly keeps: () => boolean
   /** Dials again after a refusal that a person has dealt with. */
   readonly retry: () => void
 }
@@ -51,16 +54,28 @@ export interface CallsOptions {
 const maxCandidates = 10
 
 export const createCalls = (options: CallsOptions): Calls => {
-  const { userId, name, url, journal, roster, listing, writing, sendFile, emit, attached, retry } = options
+  const { userId, name, changedServer, journal, roster, listing, writing, sendFile, emit, attached, keeps, retry } = options
   const others = (): readonly Member[] => [...roster.members.values()].filter(member => member.id !== userId)
   const fail = (code: string, detail: string, ref: string | undefined): false => {
     emit({ event: 'error', code, detail, ...(ref !== undefined && { ref }) })
     return false
   }
-  const find = (typed: string, ref: string | undefined): Member | undefined => {
+  /** Somebody who was here and left, or whom we know from before by their id. */
+  const away = (typed: string): Pick<Member, 'id'> | undefined => {
+    const known = journal.state.users.get(typed as UserId)
+    if (known?.contact === true && typed !== userId) return { id: typed as UserId }
+    const departed = [...roster.departed]
+      .filter(([id]) => id !== userId && !roster.members.has(id))
+      .map(([id, called]) => ({ id, name: called }))
+    const resolution = resolveName(typed, departed)
+    return 'found' in resolution ? resolution.found : undefined
+  }
+  const find = (typed: string, ref: string | undefined): Pick<Member, 'id'> | undefined => {
     const resolution = resolveName(typed, others())
     if ('found' in resolution) return resolution.found
     if ('unknown' in resolution) {
+      const absent = keeps() ? away(typed) : undefined
+      if (absent !== undefined) return absent
       const self = 'found' in resolveName(typed, [{ id: userId, name }])
       if (self) fail('USER_NOT_FOUND', `${name} is you.`, ref)
       else fail('USER_NOT_FOUND', `Nobody online is called "${cleanLine(typed, 80)}". /list shows who is.`, ref)
@@ -80,6 +95,11 @@ export const createCalls = (options: CallsOptions): Calls => {
     emit({ event: 'sent', id, ref: ref ?? null, to, status, ...(why !== undefined && { why }) })
     return why === undefined
   }
+  const progressOf =
+    (to: string, ref: string | undefined): WritingProgress =>
+    (id, status, why) => {
+      emit({ event: 'sent', id, ref: ref ?? null, to, status, ...(why !== undefined && { why }) })
+    }
   const users = (): readonly ListedUser[] =>
     [...roster.members.values()]
       .sort(byName)
@@ -96,12 +116,12 @@ export const createCalls = (options: CallsOptions): Calls => {
     tell: async (to, text, { ref } = {}) => {
       await listing.settled()
       const member = find(to, ref)
-      return member === undefined ? false : settled(member.id, await writing.direct(member.id, text), ref)
+      return member === undefined ? false : await writing.direct(member.id, text, progressOf(member.id, ref))
     },
     all: async (text, { ref } = {}) => {
       await listing.settled()
       const members = others().map(member => member.id)
-      return settled('public', await writing.toAll(members, text), ref)
+      return await writing.toAll(members, text, progressOf('public', ref))
     },
     sendFile: async (to, path, { ref, progress = () => {} } = {}) => {
       await listing.settled()
@@ -113,8 +133,9 @@ export const createCalls = (options: CallsOptions): Calls => {
     trust: (typed, { ref } = {}) => {
       const refs = ref === undefined ? {} : { ref }
       if (typed === undefined) {
-        const changed = journal.state.servers.get(url)?.changed
-        if (changed === undefined) return fail('NOTHING_TO_TRUST', 'The key of the server has not changed.', ref)
+        const url = changedServer()
+        const changed = url === undefined ? undefined : journal.state.servers.get(url)?.changed
+        if (url === undefined || changed === undefined) return fail('NOTHING_TO_TRUST', 'The key of the server has not changed.', ref)
         for (const fact of decideServerTrust(journal.state, url)) journal.record(`server:${changed.server}`, fact)
         journal.release(() => {
           emit({ event: 'trusted', kind: 'server_key', user_id: changed.server, name: changed.server, ...refs })

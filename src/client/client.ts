@@ -9,21 +9,26 @@ import { fromBase64Url } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
 import { createCalls, type Calls } from './calls.ts'
+import { createConfirming } from './confirming.ts'
 import { createConnection } from './connection.ts'
 import { createDispatch } from './dispatch.ts'
 import type { ClientEvent } from './events.ts'
-import { decideServer, type ClientFact, type ServerPin } from './facts.ts'
+import { decideServer } from './decisions.ts'
+import type { ClientFact, ServerPin } from './facts.ts'
 import type { FileStore } from './file-store.ts'
 import type { Attachment } from './handshake.ts'
 import { openJournal } from './journal.ts'
+import { createKeeping } from './keeping.ts'
 import { createKeyBook } from './key-book.ts'
 import { createListing } from './listing.ts'
+import { createOrdering } from './ordering.ts'
 import { createOutbox } from './outbox.ts'
 import { createReading } from './reading.ts'
 import { createRoster } from './roster.ts'
 import { cleanLine, cleanName, nameProblem } from './sanitise.ts'
 import { createReceiving } from './transfers/receiving.ts'
 import { createSending } from './transfers/sending.ts'
+import { createServers } from './servers.ts'
 import { createStalls } from './transfers/stalls.ts'
 import { createWire } from './wire.ts'
 import { createWriting } from './writing.ts'
@@ -35,6 +40,10 @@ export interface ClientOptions {
   readonly name: string
   /** `ws://host:port` or `wss://…`. */
   readonly serverUrl: string
+  /** More of the same mesh, for when that one is gone; others are learned from the server. */
+  readonly otherUrls?: readonly string[]
+  /** Whether it goes to servers that nobody named; it does unless this is false. */
+  readonly moves?: boolean
   /** Opened for this client alone; it is not closed here. */
   readonly log: EventLog<ClientFact>
   readonly files: FileStore
@@ -57,11 +66,13 @@ export interface Client extends Calls {
 }
 
 const maxFileBytesByDefault = 1_073_741_824
-const caps = ['ack', 'blocks', 'bound', 'notice', 'presence', 'proof'] as const
+/** Milliseconds between questions which other servers there are. */
+const serversMs = 60_000
+const caps = ['ack', 'blocks', 'bound', 'notice', 'ping', 'presence', 'proof', 'receipts', 'servers'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
-  const { identity, serverUrl: url, log, files, maxFileBytes = maxFileBytesByDefault } = options
+  const { identity, serverUrl, otherUrls = [], moves = true, log, files, maxFileBytes = maxFileBytesByDefault } = options
   const ports: Ports = { reach: noFaultPoint, ...options.ports, clock: steadyClock(options.ports.clock) }
   const { userId, privateKey } = identity
   const { clock, crypto } = ports
@@ -80,6 +91,9 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   }
   let closing = false
   let wasReady = false
+  /** Of the server that we were attached to last. */
+  let serverCaps: readonly string[] = []
+  let cancelAsking = (): void => {}
 
   const stalls = createStalls({
     clock,
@@ -111,7 +125,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       .join('')
       .replace(/(.{4})(?=.)/g, '$1 ')
 
-  const accept = async (proven: ServerPin): Promise<boolean> => {
+  const servers = createServers([serverUrl, ...otherUrls.filter(url => url !== serverUrl)], journal, moves)
+  const accept = async (url: string, proven: ServerPin): Promise<boolean> => {
     record(`server:${proven.server}`, decideServer(journal.state, url, proven))
     await journal.flushed()
     const known = journal.state.servers.get(url)
@@ -126,12 +141,22 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const requestList = (): void => {
     void request('LIST_REQUEST', {})
   }
-  const request = async (type: 'LIST_REQUEST' | 'PUBKEY_REQUEST', payload: Readonly<Record<string, unknown>>): Promise<void> => {
+  const request = async (
+    type: 'LIST_REQUEST' | 'PUBKEY_REQUEST' | 'SERVERS_REQUEST',
+    payload: Readonly<Record<string, unknown>>,
+  ): Promise<void> => {
     try {
       connection.send([await wire.signed({ type, to: connection.attachment?.server || '*', payload }, 'control')])
     } catch (error) {
       crashed(error)
     }
+  }
+  /** Which servers there are changes; the answer is kept for the next time that ours is gone. */
+  const askForServers = (): void => {
+    cancelAsking()
+    if (!serverCaps.includes('servers')) return
+    void request('SERVERS_REQUEST', {})
+    cancelAsking = clock.after(serversMs, askForServers)
   }
   const listing = createListing({ clock, roster, request: requestList })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
@@ -152,28 +177,62 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       emit({ event: 'error', code: error.code, detail: `The key announced for ${nameOf(user)} is not used: ${error.message}` })
     },
   })
+  const sockets = {
+    attachment: () => connection.attachment,
+    send: (texts: readonly string[]) => connection.send(texts),
+    buffered: () => connection.buffered,
+  }
+  const keeping = createKeeping({
+    ...{ clock, crypto, userId, journal, keyBook },
+    ...sockets,
+    tell: (id, to, status, why) => {
+      emit({ event: 'sent', id, ref: null, to, status, ...(why !== undefined && { why }) })
+    },
+  })
+  await keeping.restore(log.mail)
+  const ordering = createOrdering({ clock, shown: sender => journal.state.users.get(sender)?.shown })
+  const confirming = createConfirming({ userId, wire, ...sockets, crashed })
   const shared = { ports, crypto, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, wire, outbox, nameOf, emit }
   const receiving = createReceiving(shared)
-  const dispatch = createDispatch({ journal, roster, keyBook, listing, outbox, receiving, emit, crashed, read: createReading(shared) })
+  const dispatch = createDispatch({
+    journal,
+    roster,
+    keyBook,
+    listing,
+    outbox,
+    keeping,
+    servers,
+    receiving,
+    emit,
+    crashed,
+    read: createReading({ ...shared, ...sockets, ordering, confirming }),
+  })
 
-  const attached = ({ server }: Attachment): void => {
+  const attached = ({ server, caps: can }: Attachment): void => {
+    serverCaps = can
     void listing.refresh()
     keyBook.attached()
     if (wasReady) emit({ event: 'resumed' })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true
+    askForServers()
+    keeping.attached()
   }
   const lost = (why: string): void => {
     emit({ event: 'offline', since: clock.now(), why })
     stalls.failAll(why)
     outbox.lost(why)
+    keeping.lost(why)
+    cancelAsking()
+    ordering.lost()
     keyBook.detached()
     listing.lost()
     roster.detached()
   }
   const connection = createConnection({
     ports,
-    url,
+    servers,
+    wall: () => options.ports.clock.now(),
     userId,
     wire,
     hello: {
@@ -183,7 +242,6 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       meta: { display_name: name },
       caps,
     },
-    pin: () => journal.state.servers.get(url)?.pin,
     accept,
     attached,
     frame: dispatch,
@@ -193,18 +251,13 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     },
     crashed,
   })
-  const sockets = {
-    attachment: () => connection.attachment,
-    send: (texts: readonly string[]) => connection.send(texts),
-    buffered: () => connection.buffered,
-  }
-  const writing = createWriting({ ...shared, ...sockets })
+  const writing = createWriting({ ...shared, ...sockets, keeping, serverCaps: () => serverCaps })
   const sendFile = createSending({ ...shared, ...sockets })
 
   const calls = createCalls({
     userId,
     name,
-    url,
+    changedServer: () => [...journal.state.servers].find(([, { changed }]) => changed !== undefined)?.[0],
     journal,
     roster,
     listing,
@@ -212,6 +265,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     sendFile,
     emit,
     attached: sockets.attachment,
+    keeps: () => serverCaps.includes('receipts'),
     retry: connection.retry,
   })
 
@@ -223,9 +277,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     get attached() {
       return connection.attachment !== undefined
     },
-    listed: async () => {
-      await listing.settled()
-    },
+    listed: async () => void (await listing.settled()),
     ...calls,
     close: async () => {
       if (closing) return
@@ -236,6 +288,9 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       await connection.close(goodbye)
       stalls.failAll('The program was stopped.')
       outbox.lost('The program was stopped.')
+      keeping.close()
+      cancelAsking()
+      ordering.lost()
       keyBook.detached()
       listing.lost()
       await journal.close()

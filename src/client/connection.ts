@@ -1,35 +1,32 @@
 /** Keeps this client attached to its server: dials, shakes hands, hands on verified frames, and returns after a loss with backoff. */
-import { verifyPayload } from '../crypto/transport-signature.ts'
 import { NetworkError, type Socket, type SocketHandler } from '../ports/network.ts'
 import type { Ports } from '../ports/ports.ts'
 import { parseFrame, type AnyFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import { type FrameType, ruleOf } from '../protocol/frames.ts'
+import { ruleOf } from '../protocol/frames.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
-import { reconnectMs } from './backoff.ts'
+import { connecting, reconnectMs } from './backoff.ts'
 import type { ServerPin } from './facts.ts'
 import { createHandshake, type Attachment, type Handshake, type HandshakeRefused } from './handshake.ts'
+import { malformedWords, mayBeBelieved } from './hearsay.ts'
 import { createInbox, type Inbox } from './inbox.ts'
+import { type Pulse, startPulse } from './pulse.ts'
 import { cleanLine } from './sanitise.ts'
+import type { Servers } from './servers.ts'
 import type { Wire } from './wire.ts'
 
-const dialMs = 5_000
-/** An attachment that lasted so long ends a row of failures. */
-const steadyMs = 10_000
-/** Frames that a stock server sends before we know that it is one. */
-const maxEarly = 1_024
-/** A goodbye and what was queued before it must be through by then. */
-const closeMs = 3_000
+const { dialMs, steadyMs, onwardMs, maxEarly, closeMs } = connecting
 
 export interface ConnectionOptions {
   readonly ports: Ports
-  readonly url: string
+  readonly servers: Servers
+  /** Unix milliseconds as the machine says them. */
+  readonly wall: () => number
   readonly userId: UserId
   readonly wire: Wire
   readonly hello: Readonly<Record<string, unknown>>
-  readonly pin: () => ServerPin | undefined
-  readonly accept: (proven: ServerPin) => Promise<boolean>
+  readonly accept: (url: string, proven: ServerPin) => Promise<boolean>
   readonly attached: (attachment: Attachment) => void
   /** An attached frame, verified as far as the server's key goes; the next is handed over when it resolves. */
   readonly frame: (frame: AnyFrame, attachment: Attachment) => Promise<void>
@@ -58,20 +55,11 @@ export interface Connection {
 
 type Life = { readonly socket: Socket; readonly handshake: Handshake; readonly inbox: Inbox }
 
-/** What comes in the name of other servers; `createDispatch` believes no keys in it. */
-const GOSSIP: ReadonlySet<FrameType> = new Set<FrameType>([
-  'USER_ADVERTISE',
-  'USER_REMOVE',
-  'PUBLIC_CHANNEL_ADD',
-  'PUBLIC_CHANNEL_UPDATED',
-  'PUBLIC_CHANNEL_KEY_SHARE',
-])
-
-/** Refusals after which dialling again by itself would be wrong or useless until a person acts. */
-const final: ReadonlySet<string> = new Set(['SERVER_CHANGED'])
+/** A refusal after which dialling again by itself would be wrong until a person acts. */
+const final = 'SERVER_CHANGED'
 
 export const createConnection = (options: ConnectionOptions): Connection => {
-  const { ports, url, userId, wire, hello } = options
+  const { ports, servers, userId, wire, hello } = options
   let attachment: Attachment | undefined
   let life: Life | undefined
   let failures = 0
@@ -83,6 +71,8 @@ export const createConnection = (options: ConnectionOptions): Connection => {
   let dialling = false
   /** Why the last socket came to nothing was told already. */
   let explained = false
+  let pulse: Pulse | undefined
+  let pings = 0
   let cancelRetry = (): void => {}
   let gone = (): void => {}
 
@@ -92,11 +82,13 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     options.problem(code, cleanLine(detail))
   }
 
-  const again = (): void => {
+  /** Dials the same server again when it `had` us, else the next: each once without delay, and then after a pause. */
+  const again = (had = false): void => {
     if (closing || stopped) return
-    failures += 1
+    const pause = had || servers.next()
+    if (pause) failures += 1
     cancelRetry()
-    cancelRetry = ports.clock.after(reconnectMs(failures, ports.random.fraction()), () => {
+    cancelRetry = ports.clock.after(pause ? reconnectMs(failures, ports.random.fraction()) : onwardMs, () => {
       void dial()
     })
   }
@@ -121,30 +113,29 @@ export const createConnection = (options: ConnectionOptions): Connection => {
   }
 
   const deliver = async (frame: AnyFrame, current: Attachment): Promise<void> => {
-    if (!ruleOf(frame.type).toUsers) return
+    if (!ruleOf(frame.type).toUsers || frame.type === 'PONG') return
     if (frame.type === 'CHALLENGE') {
       // not a stock server after all, only slower than we waited: shake hands again
       life?.socket.close(1000, '')
       return
     }
-    // a server that proved its key signs all that it says; the gossip of other servers, which it passes on, cannot be checked here
-    if (current.key !== undefined && !(frame.from === current.server ? await isSigned(frame, current.key) : GOSSIP.has(frame.type))) {
+    if (!(await mayBeBelieved(ports.crypto, frame, current))) {
       options.problem('INVALID_SIG', `A ${frame.type} that is not signed by the server was ignored.`)
       return
     }
     await options.frame(frame, current)
   }
 
-  const isSigned = async (frame: AnyFrame, key: NonNullable<Attachment['key']>): Promise<boolean> => {
-    if (frame.sig === undefined) return ruleOf(frame.type).signature !== 'required'
-    return await verifyPayload(ports.crypto, key, frame.payloadText, frame.sig)
-  }
-
-  const closed = (reason: string): void => {
+  const closed = (socket: Socket, reason: string): void => {
+    // one that was given up closes after the next was opened
+    const over = life
+    if (over?.socket !== socket) return
     const before = attachment
-    const confused = life?.handshake.confused ?? false
-    life?.handshake.cancel()
-    life?.inbox.close()
+    const confused = over.handshake.confused
+    over.handshake.cancel()
+    over.inbox.close()
+    pulse?.stop()
+    pulse = undefined
     life = undefined
     attachment = undefined
     gone()
@@ -157,73 +148,94 @@ export const createConnection = (options: ConnectionOptions): Connection => {
       options.lost(why)
     } else {
       // some stock servers close on a challenge, which they do not know; one that proved itself before never gets away with that
-      if (confused && options.pin() === undefined) plainly = true
+      if (confused && servers.pin(servers.current) === undefined) plainly = true
       if (!explained)
-        tell('REFUSED', `The server at ${url} closed the connection before we were attached${reason === '' ? '' : `: ${reason}`}.`)
+        tell(
+          'REFUSED',
+          `The server at ${servers.current} closed the connection before we were attached${reason === '' ? '' : `: ${reason}`}.`,
+        )
     }
-    again()
+    again(before !== undefined)
   }
 
-  const open = (socket: Socket): SocketHandler => {
-    // it was told to close while this was dialling
-    if (closing) socket.terminate()
-    const early: AnyFrame[] = []
-    explained = false
-    const handshake = createHandshake({
-      ports,
-      userId,
-      wire,
-      hello,
-      plainly,
-      pin: options.pin(),
-      accept: options.accept,
-      send: texts => {
-        socket.send(texts)
+  /** A socket that broke without a word is found by asking. */
+  const beat = (socket: Socket): void => {
+    pulse = startPulse({
+      clock: ports.clock,
+      wall: options.wall,
+      ping: () => {
+        socket.send([wire.unsigned({ type: 'PING', to: attachment?.server || '*', payload: { n: (pings += 1) } })])
       },
-      attached: reached => {
-        attachment = reached
-        attachedAt = ports.clock.monotonic()
-        told = undefined
-        options.attached(reached)
-        // what came before must not wait for the next frame
-        inbox.push('')
-      },
-      refused: why => {
-        refused(why, socket)
+      dead: () => {
+        socket.terminate()
+        closed(socket, 'the server does not answer')
       },
     })
-    const inbox = createInbox(socket, async text => {
-      try {
-        if (text !== '') await handle(text, early, handshake)
-        else if (attachment !== undefined) for (const frame of early.splice(0)) await deliver(frame, attachment)
-      } catch (error) {
-        options.crashed(error)
-      }
-    })
-    life = { socket, handshake, inbox }
-    void handshake.start().catch((error: unknown) => {
-      options.problem('INTERNAL', error instanceof Error ? error.message : 'The hello could not be signed.')
-      socket.terminate()
-    })
-    return {
-      message: text => {
-        if (text !== '') inbox.push(text)
-      },
-      malformed: why => {
-        tell(
-          'BAD_FRAME',
-          `The server sent a message that is ${why === 'too_large' ? 'too large' : why === 'binary' ? 'not text' : 'not valid'}.`,
-        )
-      },
-      closed: (_code, reason) => {
-        closed(reason)
-      },
-    }
   }
+
+  const open =
+    (url: string) =>
+    (socket: Socket): SocketHandler => {
+      // it was told to close while this was dialling
+      if (closing) socket.terminate()
+      const early: AnyFrame[] = []
+      explained = false
+      const handshake = createHandshake({
+        ports,
+        userId,
+        wire,
+        hello,
+        plainly,
+        pin: servers.pin(url),
+        accept: proven => options.accept(url, proven),
+        send: texts => {
+          socket.send(texts)
+        },
+        attached: reached => {
+          attachment = reached
+          attachedAt = ports.clock.monotonic()
+          servers.reached()
+          if (reached.caps.includes('ping')) beat(socket)
+          told = undefined
+          options.attached(reached)
+          // what came before must not wait for the next frame
+          inbox.push('')
+        },
+        refused: why => {
+          refused(why, socket)
+        },
+      })
+      const inbox = createInbox(socket, async text => {
+        try {
+          if (text !== '') await handle(text, early, handshake)
+          else if (attachment !== undefined) for (const frame of early.splice(0)) await deliver(frame, attachment)
+        } catch (error) {
+          options.crashed(error)
+        }
+      })
+      life = { socket, handshake, inbox }
+      void handshake.start().catch((error: unknown) => {
+        options.problem('INTERNAL', error instanceof Error ? error.message : 'The hello could not be signed.')
+        socket.terminate()
+      })
+      return {
+        message: text => {
+          pulse?.heard()
+          if (text !== '') inbox.push(text)
+        },
+        malformed: why => {
+          tell('BAD_FRAME', malformedWords[why])
+        },
+        closed: (_code, reason) => {
+          closed(socket, reason)
+        },
+      }
+    }
 
   const refused = (why: HandshakeRefused, socket: Socket): void => {
     explained = true
-    if (final.has(why.code)) stopped = true
+    // with another server to go to nobody has to wait for a person
+    if (why.code === final && servers.alone) stopped = true
     tell(why.code, why.message)
     socket.close(1000, '')
   }
@@ -232,8 +244,9 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     if (dialling || life !== undefined || closing) return
     dialling = true
     cancelRetry()
+    const url = servers.current
     try {
-      await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes }, open)
+      await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes }, open(url))
     } catch (error) {
       if (error instanceof NetworkError) tell('UNREACHABLE', `The server at ${url} cannot be reached: ${error.message}`)
       else options.problem('INTERNAL', error instanceof Error ? error.message : 'Dialling failed.')

@@ -10,11 +10,13 @@ import type { Attachment } from './handshake.ts'
 import type { Journal } from './journal.ts'
 import type { KeyBook } from './key-book.ts'
 import { createLanes, type Lanes } from './lanes.ts'
+import type { Keeping } from './keeping.ts'
 import type { Listing } from './listing.ts'
 import type { Outbox } from './outbox.ts'
 import type { Delivered } from './reading.ts'
 import type { Roster } from './roster.ts'
 import { cleanLine } from './sanitise.ts'
+import type { Servers } from './servers.ts'
 import type { Chunk, Offer, Receiving } from './transfers/receiving.ts'
 
 /** Frames with content that are being decrypted or wait for that; beyond it the socket is not read. */
@@ -26,6 +28,8 @@ export interface DispatchOptions {
   readonly keyBook: KeyBook
   readonly listing: Listing
   readonly outbox: Outbox
+  readonly keeping: Keeping
+  readonly servers: Servers
   readonly receiving: Receiving
   readonly read: (frame: AnyFrame, kind: MessageKind, payload: Delivered, attachment: Attachment) => Promise<void>
   readonly emit: (event: ClientEvent) => void
@@ -37,7 +41,7 @@ type Handler<T extends FrameType> = (frame: Frame<T>, attachment: Attachment) =>
 
 /** Answers a function that takes every attached frame; it resolves when the next may come. */
 export const createDispatch = (options: DispatchOptions) => {
-  const { journal, roster, keyBook, listing, outbox, receiving, read, emit, crashed } = options
+  const { journal, roster, keyBook, listing, outbox, keeping, servers, receiving, read, emit, crashed } = options
   const lanes: Lanes = createLanes()
 
   /** Content is decrypted beside the other frames: it may wait for a key that one of those brings. */
@@ -82,7 +86,7 @@ export const createDispatch = (options: DispatchOptions) => {
       const asked = parseUserId.safeParse(ref)
       if (asked.success) keyBook.unknown(asked.data)
       // one that nobody waits for was given up before, or was a request for a key
-      outbox.refused(ref, line)
+      if (!keeping.answered(ref, `The server says: ${line}`)) outbox.refused(ref, line)
       return
     }
     emit({ event: 'error', code: cleanLine(code, 64), detail: cleanLine(detail) })
@@ -90,8 +94,9 @@ export const createDispatch = (options: DispatchOptions) => {
 
   const handlers: { readonly [T in FrameType]?: Handler<T> } = {
     ACK: ({ payload }) => {
-      outbox.taken(payload.msg_ref)
+      if (!keeping.answered(payload.msg_ref)) outbox.taken(payload.msg_ref)
     },
+    RECEIPT: (frame, attachment) => keeping.receipt(frame, attachment),
     ERROR: refused,
     SERVER_NOTICE: ({ payload: { code, detail = '' } }) => {
       emit({ event: 'notice', code: cleanLine(code, 64), detail: cleanLine(detail) })
@@ -102,6 +107,10 @@ export const createDispatch = (options: DispatchOptions) => {
     PUBKEY_RESPONSE: ({ payload }) => {
       const { user_id: user, pubkey, enc_pubkey: encPubkey, caps = [] } = payload
       keyBook.announced(user, { pubkey, encPubkey, caps })
+    },
+    SERVERS: ({ payload }, attachment) => {
+      // only one that proved its key can vouch for others'
+      if (attachment.key !== undefined) servers.learn(payload)
     },
     USER_ADVERTISE: advertised,
     USER_REMOVE: ({ payload }) => {

@@ -3,7 +3,10 @@ import type { ServerId, UserId } from '../protocol/ids.ts'
 
 export type ListedPresence = 'online' | 'away' | 'suspect' | 'recovered'
 export type PresenceState = ListedPresence | 'offline'
-/** `waiting` and `delivered` belong to receipts and mailboxes, which come later; today a message ends as `sent` or `failed`. */
+/**
+ * `sent`: on its way, and kept here until it is accepted; to readers on v1.3 servers, taken by our server, and nothing more is known. `waiting`: on
+ * the disk of the reader's server. `delivered`: shown by the reader's program, by their own word.
+ */
 export type SentStatus = 'sent' | 'waiting' | 'delivered' | 'failed'
 
 export interface ListedUser {
@@ -23,7 +26,7 @@ export interface SentEvent {
   /** A user_id, or `public`. */
   readonly to: string
   readonly status: SentStatus
-  /** Only when failed: one sentence. */
+  /** When it failed, or is sent later than at once: one sentence. */
   readonly why?: string
 }
 

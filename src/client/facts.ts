@@ -1,4 +1,5 @@
 /** Everything that a client records, and its state as the fold of that: pins, alarms, learned constructions, what was sent and received. Never plaintext. */
+import { count, type Counted, type Order, show, type Shown, uncount } from './order.ts'
 import type { FileId, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 
 /** What encrypts to a user and what verifies them: pinned and changed together, for either alone would let a relay in between. */
@@ -15,11 +16,19 @@ export interface ServerPin {
 
 export type MessageKind = 'direct' | 'public'
 
+/** How the keeping of a message ended; `expired`: nobody took it for too long. The rest is as in docs/protocol.md, "Delivery". */
+export type Settled = 'delivered' | 'refused' | 'waiting' | 'full' | 'passed' | 'expired'
+
+/** States that mean that it will not arrive. */
+export const FAILED: ReadonlySet<Settled> = new Set<Settled>(['refused', 'full', 'expired'])
+
 export type ClientFact =
   /** Stream `node`. This incarnation took over the log. */
   | { readonly type: 'client.started'; readonly user: UserId; readonly epoch: number }
   /** Stream `server:<id>`. Who answers at an address, on first use; `changed` is an alarm and refused until `trusted`. */
   | ({ readonly type: 'server.pinned' | 'server.changed' | 'server.trusted'; readonly url: string } & ServerPin)
+  /** Stream `server:<id>`. Our server says who answers at an address: then nobody else is believed there. */
+  | ({ readonly type: 'server.learned'; readonly url: string } & ServerPin)
   /** Stream `user:<id>`. The first keys seen of a user, others than those, and a person's word that the others are right. */
   | ({ readonly type: 'key.pinned' | 'key.changed' | 'key.trusted'; readonly user: UserId } & UserKeys)
   /** The pinned keys came back without a person's word; the changed ones are forgotten. */
@@ -34,7 +43,24 @@ export type ClientFact =
       readonly construction: string
     }
   | { readonly type: 'message.sent'; readonly id: string; readonly to: UserId | 'public'; readonly ts: number; readonly kind: MessageKind }
-  | { readonly type: 'message.received'; readonly id: string; readonly user: UserId; readonly ts: number; readonly kind: MessageKind }
+  /** Kept until it is settled; the frame stands in the mail, under the same id. */
+  | {
+      readonly type: 'message.stored'
+      readonly id: string
+      readonly to: UserId
+      readonly ts: number
+      readonly kind: MessageKind
+      readonly order: Order
+    }
+  | { readonly type: 'message.settled'; readonly id: string; readonly to: UserId; readonly state: Settled }
+  | {
+      readonly type: 'message.received'
+      readonly id: string
+      readonly user: UserId
+      readonly ts: number
+      readonly kind: MessageKind
+      readonly order?: Order
+    }
   | TransferFact
 
 /** Stream `transfer:<local id>`; the local id is ours, since a file id is the sender's choice. */
@@ -69,14 +95,31 @@ interface KnownUser {
   readonly construction: string | undefined
   /** Somebody we wrote to or heard from: never forgotten to make room. */
   readonly contact: boolean
+  /** Messages to them that were counted. */
+  readonly counted: Counted | undefined
+  /** What was shown of theirs. */
+  readonly shown: Shown | undefined
+}
+
+/** A message that is kept until it is accepted. */
+export interface Kept {
+  readonly to: UserId
+  readonly ts: number
+  readonly order: Order
 }
 
 export interface ClientState {
   readonly users: ReadonlyMap<UserId, KnownUser>
   /** By address, `ws://host:port`. */
   readonly servers: ReadonlyMap<string, { readonly pin: ServerPin; readonly changed: ServerPin | undefined }>
+  /** Other servers of the mesh, as ours told of them. */
+  readonly learned: ReadonlyMap<string, ServerPin>
   /** Ids of the messages received last, so that a replay is not shown again, also after a restart. */
   readonly received: ReadonlySet<string>
+  /** Messages that are not accepted yet, in the order in which they were written. */
+  readonly kept: ReadonlyMap<string, Kept>
+  /** Messages that wait in a mailbox, as far as we know: id → recipient. */
+  readonly waiting: ReadonlyMap<string, UserId>
   /** The latest `ts` that we gave. */
   readonly lastTs: number
   /** Transfers that began and did not end: swept at the next start. */
@@ -86,8 +129,12 @@ export interface ClientState {
 export const clientLimits = {
   /** Users whose keys are kept. */
   maxPins: 20_000,
+  /** Servers that are remembered beside those that a person named. */
+  maxLearned: 16,
   /** Message ids that are remembered. */
   maxReceived: 10_000,
+  /** Messages in mailboxes whose delivery can still be told. */
+  maxWaiting: 1_024,
 } as const
 
 type Draft = {
@@ -109,7 +156,13 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       return
     case 'server.pinned':
     case 'server.trusted':
+      draft.learned.delete(fact.url)
       draft.servers.set(fact.url, { pin: { server: fact.server, pubkey: fact.pubkey }, changed: undefined })
+      return
+    case 'server.learned':
+      draft.learned.delete(fact.url)
+      draft.learned.set(fact.url, { server: fact.server, pubkey: fact.pubkey })
+      if (draft.learned.size > clientLimits.maxLearned) draft.learned.delete(draft.learned.keys().next().value as string)
       return
     case 'server.changed': {
       const pin = draft.servers.get(fact.url)?.pin
@@ -118,7 +171,14 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
     }
     case 'key.pinned':
     case 'key.trusted':
-      draft.users.set(fact.user, { keys: keysOf(fact), changed: undefined, construction: undefined, contact: known?.contact ?? false })
+      draft.users.set(fact.user, {
+        keys: keysOf(fact),
+        changed: undefined,
+        construction: undefined,
+        contact: known?.contact ?? false,
+        counted: known?.counted,
+        shown: known?.shown,
+      })
       return
     case 'key.changed':
       touch(fact.user, { changed: keysOf(fact) })
@@ -138,8 +198,26 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       if (recipient !== undefined && fact.to !== 'public') draft.users.set(fact.to, { ...recipient, contact: true })
       return
     }
+    case 'message.stored': {
+      draft.lastTs = Math.max(draft.lastTs, fact.ts)
+      draft.kept.set(fact.id, { to: fact.to, ts: fact.ts, order: fact.order })
+      const recipient = draft.users.get(fact.to)
+      if (recipient !== undefined) draft.users.set(fact.to, { ...recipient, contact: true, counted: count(fact.order) })
+      return
+    }
+    case 'message.settled': {
+      const kept = draft.kept.get(fact.id)
+      draft.kept.delete(fact.id)
+      draft.waiting.delete(fact.id)
+      if (fact.state === 'waiting') draft.waiting.set(fact.id, fact.to)
+      if (draft.waiting.size > clientLimits.maxWaiting) draft.waiting.delete(draft.waiting.keys().next().value as string)
+      const recipient = draft.users.get(fact.to)
+      if (kept !== undefined && recipient?.counted !== undefined && FAILED.has(fact.state))
+        draft.users.set(fact.to, { ...recipient, counted: uncount(recipient.counted, kept.order) })
+      return
+    }
     case 'message.received': {
-      touch(fact.user, { contact: true })
+      touch(fact.user, { contact: true, ...(fact.order !== undefined && { shown: show(known?.shown, fact.order, fact.ts) }) })
       draft.received.add(fact.id)
       if (draft.received.size > clientLimits.maxReceived)
         for (const oldest of draft.received) {
@@ -164,53 +242,24 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
   }
 }
 
-const keysOf = ({ pubkey, encPubkey }: UserKeys): UserKeys => (encPubkey === undefined ? { pubkey } : { pubkey, encPubkey })
+export const keysOf = ({ pubkey, encPubkey }: UserKeys): UserKeys => (encPubkey === undefined ? { pubkey } : { pubkey, encPubkey })
 
 /** A fold in place: readers hold the readonly view. */
 export const createClientState = (): { readonly state: ClientState; evolve(fact: ClientFact): void } => {
-  const draft: Draft = { users: new Map(), servers: new Map(), received: new Set(), lastTs: 0, transfers: new Map() }
+  const draft: Draft = {
+    users: new Map(),
+    servers: new Map(),
+    learned: new Map(),
+    received: new Set(),
+    kept: new Map(),
+    waiting: new Map(),
+    lastTs: 0,
+    transfers: new Map(),
+  }
   return {
     state: draft,
     evolve: fact => {
       evolve(draft, fact)
     },
   }
-}
-
-export const sameKeys = (a: UserKeys, b: UserKeys): boolean =>
-  a.pubkey === b.pubkey && (a.encPubkey ?? a.pubkey) === (b.encPubkey ?? b.pubkey)
-
-/** What follows from seeing `keys` announced for `user`: a pin, an alarm, or nothing. */
-export const decideKeys = (state: ClientState, user: UserId, keys: UserKeys): readonly ClientFact[] => {
-  const known = state.users.get(user)
-  if (known === undefined) {
-    const pin: ClientFact = { type: 'key.pinned', user, ...keysOf(keys) }
-    if (state.users.size < clientLimits.maxPins) return [pin]
-    for (const [stranger, { contact }] of state.users) if (!contact) return [{ type: 'key.forgotten', user: stranger }, pin]
-    return []
-  }
-  if (sameKeys(known.keys, keys)) return known.changed === undefined ? [] : [{ type: 'key.restored', user }]
-  if (known.changed !== undefined && sameKeys(known.changed, keys)) return []
-  return [{ type: 'key.changed', user, ...keysOf(keys) }]
-}
-
-/** A person's word that the changed keys of `user` are right; nothing when there is no change to trust. */
-export const decideTrust = (state: ClientState, user: UserId): readonly ClientFact[] => {
-  const changed = state.users.get(user)?.changed
-  return changed === undefined ? [] : [{ type: 'key.trusted', user, ...changed }]
-}
-
-/** What follows from a server proving itself at `url`: pinned on first use, an alarm when id or key differ from the pin. */
-export const decideServer = (state: ClientState, url: string, proven: ServerPin): readonly ClientFact[] => {
-  const known = state.servers.get(url)
-  if (known === undefined) return [{ type: 'server.pinned', url, ...proven }]
-  const same = (pin: ServerPin): boolean => pin.server === proven.server && pin.pubkey === proven.pubkey
-  if (same(known.pin) || (known.changed !== undefined && same(known.changed))) return []
-  return [{ type: 'server.changed', url, ...proven }]
-}
-
-/** A person's word that the changed server at `url` is right. */
-export const decideServerTrust = (state: ClientState, url: string): readonly ClientFact[] => {
-  const changed = state.servers.get(url)?.changed
-  return changed === undefined ? [] : [{ type: 'server.trusted', url, ...changed }]
 }

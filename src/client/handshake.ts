@@ -20,6 +20,8 @@ export interface Attachment {
   readonly key: PublicKey | undefined
   /** It acknowledged our hello, so it will acknowledge messages. */
   readonly acks: boolean
+  /** What the server can; nothing unless it proved its key. */
+  readonly caps: readonly string[]
 }
 
 /** Why a handshake came to nothing; `code` is one of ours or the server's. */
@@ -89,7 +91,7 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
   const cancelTimers = [
     ports.clock.after(stockMs, () => {
       // a server that once proved itself is slow, not stock
-      if (!answered && pin === undefined) attach({ server: heardId, key: undefined, acks: false })
+      if (!answered && pin === undefined) attach({ server: heardId, key: undefined, acks: false, caps: [] })
     }),
     ports.clock.after(handshakeMs, () => {
       refuse('TIMEOUT', 'The server did not finish the handshake in time.')
@@ -136,7 +138,7 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
         return
       }
       wire.learnTime(frame.ts)
-      attach({ server, key: undefined, acks: true })
+      attach({ server, key: undefined, acks: true, caps: [] })
       return
     }
     const verified = frame.sig === undefined || (await verifyPayload(ports.crypto, proven.key, frame.payloadText, frame.sig))
@@ -145,7 +147,8 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
       return
     }
     wire.learnTime(frame.ts)
-    attach({ ...proven, acks: true })
+    // unsigned, it could be anybody's list
+    attach({ ...proven, acks: true, caps: frame.sig === undefined ? [] : (frame.payload.caps ?? []) })
   }
 
   const handle = async (frame: AnyFrame): Promise<boolean> => {

@@ -7,12 +7,13 @@ import type { Clock } from '../ports/clock.ts'
 import type { ReachFaultPoint } from '../ports/fault-points.ts'
 import type { Address, UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
+import type { MailChange } from '../store/mail.ts'
 import { createClientState, type ClientFact, type ClientState } from './facts.ts'
 
 export interface Journal {
   readonly state: ClientState
   /** Folds now, appends with all of this tick. */
-  record(stream: Address, fact: ClientFact): void
+  record(stream: Address, fact: ClientFact, mail?: readonly MailChange[]): void
   /** Runs once everything recorded so far is committed. */
   release(run: () => void): void
   flushed(): Promise<void>

@@ -5,15 +5,17 @@ import type { Clock } from '../ports/clock.ts'
 import type { Crypto, PublicKey } from '../ports/crypto.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { PublicKeyText, UserId } from '../protocol/ids.ts'
-import { decideKeys, sameKeys, type ClientFact, type UserKeys } from './facts.ts'
+import { decideKeys, sameKeys } from './decisions.ts'
+import type { ClientFact, UserKeys } from './facts.ts'
 import type { Journal } from './journal.ts'
-import type { Roster } from './roster.ts'
+import type { Member, Roster } from './roster.ts'
 
 /** Milliseconds to wait for the answer to a PUBKEY_REQUEST. */
 export const keyRequestMs = 5_000
 /** Requests under way at once; further ones fail at once. */
 const maxRequests = 256
 const maxAlarms = 1_024
+const maxLately = 8_192
 
 export interface KnownKeys {
   readonly keys: UserKeys
@@ -69,6 +71,8 @@ interface Request {
 export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, alarm, refused }: KeyBookOptions): KeyBook => {
   const imported = createRecent<PublicKeyText, Promise<PublicKey>>(1_024)
   const requests = new Map<UserId, Request>()
+  /** What was announced of people, whether or not they are listed: who is away can be written to. */
+  const lately = createRecent<UserId, NonNullable<Member['announced']>>(maxLately)
   /** Told in this session; the fact alone is recorded once for ever. */
   const alarmed = createRecent<UserId, PublicKeyText>(maxAlarms)
   let unanswered = 0
@@ -133,6 +137,7 @@ export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, 
       }
       record(user, decideKeys(journal.state, user, keys))
       roster.announced(user, { keys, caps: offered.caps })
+      lately.set(user, { keys, caps: offered.caps })
       const changed = journal.state.users.get(user)?.changed
       const known = changed === undefined ? undefined : (changed.encPubkey ?? changed.pubkey)
       if (changed !== undefined && alarmed.get(user) !== known) {
@@ -154,9 +159,13 @@ export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, 
       return keys === undefined ? undefined : await opened(keys)
     },
     recipient: async user => {
-      if (roster.members.get(user)?.announced === undefined) await ask(user)
+      const latest = (): Member['announced'] => {
+        const member = roster.members.get(user)
+        return member === undefined ? lately.get(user) : member.announced
+      }
+      if (latest() === undefined) await ask(user)
       const known = journal.state.users.get(user)
-      const announced = roster.members.get(user)?.announced
+      const announced = latest()
       if (known === undefined) throw new NoKey('The server does not tell their key, so nothing can be encrypted to them.')
       if (known.changed !== undefined || (announced !== undefined && !sameKeys(announced.keys, known.keys)))
         throw new NoKey('Their key has changed. Compare it with them over another channel, then type /trust NAME.')

@@ -1,4 +1,4 @@
-/** Received messages: opened with our key, held to their author, shown once, and recorded before they are shown. */
+/** Received messages: opened with our key, held to their author, shown once and in their sender's order, recorded, and then confirmed. */
 import { unbindText } from '../crypto/bound-text.ts'
 import { openBlocks } from '../crypto/content.ts'
 import type { Crypto, PrivateKey } from '../ports/crypto.ts'
@@ -7,12 +7,15 @@ import type { AnyFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { messageInput } from '../protocol/message-id.ts'
+import type { Confirming } from './confirming.ts'
 import { isAuthor, senderOf, type Authored } from './authorship.ts'
 import type { ClientEvent } from './events.ts'
 import type { MessageKind } from './facts.ts'
 import type { Attachment } from './handshake.ts'
 import type { Journal } from './journal.ts'
 import type { KeyBook } from './key-book.ts'
+import { type Order, wasShown } from './order.ts'
+import type { Ordering } from './ordering.ts'
 import { cleanText } from './sanitise.ts'
 
 /** A message in whichever frame it came. */
@@ -20,6 +23,7 @@ export interface Delivered extends Authored {
   readonly ciphertext?: string | undefined
   readonly text?: string | undefined
   readonly public?: boolean | undefined
+  readonly receipt?: boolean | undefined
 }
 
 export interface ReadingOptions {
@@ -28,6 +32,9 @@ export interface ReadingOptions {
   readonly privateKey: PrivateKey
   readonly journal: Journal
   readonly keyBook: KeyBook
+  readonly ordering: Ordering
+  readonly confirming: Confirming
+  readonly attachment: () => Attachment | undefined
   readonly nameOf: (user: UserId) => string
   readonly emit: (event: ClientEvent) => void
 }
@@ -36,6 +43,7 @@ interface Opened {
   readonly text: string
   /** It was encrypted to us, and not made for another message. */
   readonly ours: boolean
+  readonly order?: Order
 }
 
 /** The text of a bound message that was made for another envelope: shown, never as verified. */
@@ -59,7 +67,7 @@ const clearText = ({ ciphertext, text }: Delivered): string | undefined => {
 
 /** Answers a function that takes one frame with a message in it and resolves when it was dealt with. */
 export const createReading = (options: ReadingOptions) => {
-  const { crypto, userId, privateKey, journal, keyBook, nameOf, emit } = options
+  const { crypto, userId, privateKey, journal, keyBook, ordering, confirming, attachment: current, nameOf, emit } = options
 
   const open = async (frame: AnyFrame, kind: MessageKind, payload: Delivered, sender: UserId): Promise<Opened> => {
     const { ciphertext } = payload
@@ -67,7 +75,7 @@ export const createReading = (options: ReadingOptions) => {
       if (ciphertext === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_ciphertext', 'The message has no ciphertext.')
       const plaintext = await openBlocks(crypto, privateKey, ciphertext)
       try {
-        return { text: unbindText(plaintext, { from: sender, to: userId, ts: frame.ts }).text, ours: true }
+        return { ...unbindText(plaintext, { from: sender, to: userId, ts: frame.ts }), ours: true }
       } catch (error) {
         if (error instanceof ProtocolError && error.reason === 'rebound') return { text: textInside(plaintext), ours: false }
         throw error
@@ -89,7 +97,16 @@ export const createReading = (options: ReadingOptions) => {
     const id = toBase64Url(crypto.sha256(messageInput(sender, userId, frame.ts, content)))
     // a forged copy must not suppress the honest one, so unverified ids stand apart
     const mark = (verified: boolean): string => (verified ? id : `~${id}`)
-    if (journal.state.received.has(mark(true))) return
+    const asked = payload.receipt === true
+    const confirm = (state: 'delivered' | 'refused'): void => {
+      journal.release(() => {
+        if (asked) confirming.confirm(sender, id, state)
+      })
+    }
+    if (journal.state.received.has(mark(true))) {
+      confirm('delivered')
+      return
+    }
 
     const author = isAuthor(frame, payload, sender, { crypto, keyBook, journal })
     let opened: Opened
@@ -99,14 +116,26 @@ export const createReading = (options: ReadingOptions) => {
       await author
       const detail = `A message from ${nameOf(sender)} cannot be read: ${error instanceof Error ? error.message : 'it does not decrypt'}`
       emit({ event: 'error', code: 'UNREADABLE', detail })
+      confirm('refused')
       return
     }
     const verified = (await author) && opened.ours && (kind === 'public' || frame.to === userId)
-    if (journal.state.received.has(mark(true)) || journal.state.received.has(mark(verified))) return
-    journal.record(`user:${sender}`, { type: 'message.received', id: mark(verified), user: sender, ts: frame.ts, kind })
-    journal.release(() => {
-      emit({ event: 'message', id, ts: frame.ts, kind, from: sender, name: nameOf(sender), text: cleanText(opened.text), verified })
-    })
+    // the key could not be asked for any more; whoever asks for a receipt sends it again
+    if (!verified && asked && current() !== attachment) return
+    const { text, order } = opened
+    const shown = (): boolean => journal.state.received.has(mark(true)) || journal.state.received.has(mark(verified))
+    const show = (): void => {
+      if (!shown()) {
+        // shown first: whoever is killed in between may show it again, but nobody loses it
+        emit({ event: 'message', id, ts: frame.ts, kind, from: sender, name: nameOf(sender), text: cleanText(text), verified })
+        const fact = { type: 'message.received', id: mark(verified), user: sender, ts: frame.ts, kind } as const
+        journal.record(`user:${sender}`, verified && order !== undefined ? { ...fact, order } : fact)
+      }
+      confirm(verified ? 'delivered' : 'refused')
+    }
+    if (!verified || order === undefined) show()
+    else if (wasShown(journal.state.users.get(sender)?.shown, order, frame.ts)) confirm('delivered')
+    else ordering.offer(sender, id, order, show)
   }
 }
 

@@ -1,5 +1,4 @@
 /** Who is online in the whole network, as our server tells it: a list when we attach, advertisements and removals after that. */
-import { createRecent } from '../crypto/recent.ts'
 import type { ServerId, UserId } from '../protocol/ids.ts'
 import type { UserKeys } from './facts.ts'
 import { displayName } from './names.ts'
@@ -32,6 +31,8 @@ export interface Roster {
   readonly members: ReadonlyMap<UserId, Member>
   /** The name of somebody who is or was here; the id of anybody else. */
   nameOf(user: UserId): string
+  /** People who were here, with their names. */
+  readonly departed: ReadonlyMap<UserId, string>
   /** Somebody was advertised or listed. */
   seen(sighting: Sighting): void
   /** Counts only while the user is where the remover says (SOCP §8.2). */
@@ -54,7 +55,7 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
   const members = new Map<UserId, Member>()
   /** Users of servers that are gone, for their return; together with `members` as many as `maxMembers`. */
   const lapsed = new Map<ServerId | '', readonly Member[]>()
-  const departed = createRecent<UserId, string>(maxDeparted)
+  const departed = new Map<UserId, string>()
   /** Users that changed since the list was asked for; `undefined` while none is under way. */
   let changed: Set<UserId> | undefined
 
@@ -63,7 +64,9 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
   }
   const drop = (member: Member): void => {
     members.delete(member.id)
+    departed.delete(member.id)
     departed.set(member.id, member.name)
+    if (departed.size > maxDeparted) departed.delete(departed.keys().next().value as UserId)
     tell(member.id, member.name, 'offline')
   }
   const enter = (sighting: Sighting): void => {
@@ -82,6 +85,7 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
 
   return {
     members,
+    departed,
     nameOf: user => members.get(user)?.name ?? departed.get(user) ?? user,
     seen: sighting => {
       changed?.add(sighting.id)

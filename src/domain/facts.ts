@@ -153,6 +153,30 @@ export type TransferFact =
   | { readonly type: 'transfer.ended'; readonly file: FileId; readonly chunks: number }
   | { readonly type: 'transfer.failed'; readonly file: FileId; readonly why: string }
 
+/** What waits here for a user. Stream `mailbox:<user_id>`; the content is put and removed with the fact, as mail. Never says who sent it. */
+export type MailboxFact =
+  | {
+      readonly type: 'mailbox.stored'
+      readonly user: UserId
+      /** The message's name. */
+      readonly id: string
+      /** The message's own time. */
+      readonly ts: number
+      /** UTF-8 bytes of the content. */
+      readonly bytes: number
+      /** Unix milliseconds from which on it is deleted. */
+      readonly until: number
+      /** Stands for the sender, for this user alone. */
+      readonly by: Base64Url
+    }
+  | {
+      readonly type: 'mailbox.released'
+      readonly user: UserId
+      readonly ids: readonly string[]
+      /** `handed`: to the socket of a reader who gives no receipts. `moved`: the reader's new home has it. */
+      readonly why: 'delivered' | 'refused' | 'handed' | 'moved' | 'expired' | 'gone'
+    }
+
 /** An introducer's signed word that a key and an address belong to a server (`docs/protocol.md`). */
 export interface Voucher {
   readonly by: ServerId
@@ -172,4 +196,4 @@ export type BootstrapFact =
   | { readonly type: 'bootstrap.joined'; readonly introducer: ServerId; readonly voucher?: Voucher }
 
 export type Fact =
-  NodeFact | AsideFact | MembershipFact | OperatorFact | LinkFact | SessionFact | PresenceFact | TransferFact | BootstrapFact
+  NodeFact | AsideFact | MembershipFact | OperatorFact | LinkFact | SessionFact | PresenceFact | TransferFact | MailboxFact | BootstrapFact

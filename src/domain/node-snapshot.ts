@@ -2,6 +2,8 @@
 import type { Address, Base64Url, ServerId, UserId } from '../protocol/ids.ts'
 import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
 import type { PresenceSeq, Voucher } from './facts.ts'
+import type { Home } from './homes.ts'
+import { type MailboxesSnapshot, restoreMailboxes, snapshotOfMailboxes } from './mailboxes.ts'
 import type { Ban, Member } from './membership.ts'
 import type { Aside, NodeState } from './node-state.ts'
 import type { Doubt } from './standing.ts'
@@ -29,6 +31,9 @@ export interface NodeSnapshot {
   readonly bans: readonly (readonly [ServerId, Ban])[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
   readonly aside: readonly (readonly [Address, Aside])[]
+  /** Absent from bases of 0.1.0, as are `homes`. */
+  readonly mailboxes?: MailboxesSnapshot
+  readonly homes?: readonly (readonly [UserId, Home])[]
 }
 
 export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
@@ -49,6 +54,8 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   bans: [...state.membership.bans],
   vouchers: [...state.vouchers],
   aside: [...state.aside],
+  mailboxes: snapshotOfMailboxes(state.mailboxes),
+  homes: [...state.homes],
 })
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -61,6 +68,8 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   draft.running = snapshot.running
   draft.vouchers = new Map(snapshot.vouchers)
   draft.aside = new Map(snapshot.aside)
+  draft.homes = new Map(snapshot.homes)
+  restoreMailboxes(state.mailboxes, snapshot.mailboxes ?? [])
   const membership = state.membership as Writable<NodeState['membership']>
   membership.servers = new Map(snapshot.servers.map(member => [member.id, member]))
   membership.bans = new Map(snapshot.bans.map(([server, ban]) => [server, { pubkey: ban.pubkey, why: ban.why }]))

@@ -12,6 +12,8 @@ import {
 } from './directory.ts'
 import type { Fact, Voucher } from './facts.ts'
 import { evolveStandings } from './standing.ts'
+import { evolveHomes, type Homes, homeBefore } from './homes.ts'
+import { dropMailbox, emptyMailboxes, evolveMailboxes, type Mailboxes } from './mailboxes.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
 
 /** Since which fact a stream is set aside, and what it failed with. */
@@ -29,6 +31,9 @@ export interface NodeState {
   readonly membership: Membership
   /** What introducers said for us, by introducer. */
   readonly vouchers: ReadonlyMap<ServerId, Voucher>
+  readonly mailboxes: Mailboxes
+  /** Of users who are away. */
+  readonly homes: Homes
   /** Streams that wait for an operator's decision. */
   readonly aside: ReadonlyMap<Address, Aside>
 }
@@ -49,6 +54,8 @@ export const emptyNodeState = (): NodeState => ({
   directory: emptyDirectory(),
   membership: emptyMembership(),
   vouchers: new Map(),
+  mailboxes: emptyMailboxes(),
+  homes: new Map(),
   aside: new Map(),
 })
 
@@ -78,6 +85,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       draft.aside.delete(fact.stream)
       if (fact.removal !== undefined) advanceSeq(state.directory, fact.removal)
       dropPresence(state.directory, fact.stream)
+      dropMailbox(state.mailboxes, fact.stream)
       return
     case 'server.banned':
       silenceOrigin(state.directory, fact.server)
@@ -108,15 +116,22 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'link.forgotten':
       evolveMembership(state.membership, fact)
       return
+    case 'mailbox.stored':
+    case 'mailbox.released':
+      evolveMailboxes(state.mailboxes, fact)
+      return
     case 'session.attached':
     case 'session.detached':
     case 'session.ended':
     case 'user.advertised':
     case 'user.removed':
-    case 'user.keyConflicted':
     case 'user.unpinned':
+    case 'user.keyConflicted': {
+      const before = homeBefore(state.directory, fact)
       evolveDirectory(state.directory, fact)
+      evolveHomes(state.homes, state.directory, fact, before)
       return
+    }
     case 'transfer.offered':
     case 'transfer.began':
     case 'transfer.ended':

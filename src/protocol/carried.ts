@@ -9,6 +9,7 @@ const CARRIED = [
   'group_id',
   'channel',
   'public',
+  'receipt',
   'msg_ts',
   'orig_ts',
   'cts',

@@ -65,12 +65,12 @@ export const frames = {
   },
   HEARTBEAT: { by: ['server'], toUsers: false, signature: 'required', doc: 'The link is alive (§8.4, §11).' },
   PING: {
-    by: ['server'],
+    by: ['server', 'user'],
     toUsers: false,
     signature: 'absent',
-    doc: 'Is anybody there? Between servers with `ping`; also says that somebody is.',
+    doc: 'Is anybody there? Of servers and users with `ping`; also says that somebody is.',
   },
-  PONG: { by: ['server'], toUsers: false, signature: 'absent', doc: 'Answers a ping.' },
+  PONG: { by: ['server'], toUsers: true, signature: 'absent', doc: 'Answers a ping.' },
   PRESENCE_ASK: {
     by: ['server'],
     toUsers: false,
@@ -117,8 +117,21 @@ export const frames = {
     signature: 'required',
     doc: 'How sure the server is of the users of another one, and who of them is gone; for users with `presence`.',
   },
+  SERVERS_REQUEST: {
+    by: ['user'],
+    toUsers: false,
+    signature: 'optional',
+    doc: 'Which other servers may I attach to? Of users with `servers`.',
+  },
+  SERVERS: { by: [], toUsers: true, signature: 'required', doc: 'Servers that are linked with this one, with address and key.' },
   PUBKEY_REQUEST: { by: ['user'], toUsers: false, signature: 'optional', doc: 'By which key does a user sign? (§13)' },
   PUBKEY_RESPONSE: { by: [], toUsers: true, signature: 'required', doc: "The directory's key of a user (§13)." },
+  RECEIPT: {
+    by: ['user', 'server'],
+    toUsers: true,
+    signature: 'required',
+    doc: 'What became of messages: the word of their reader, passed on unchanged, or of a server.',
+  },
   ACK: {
     by: ['stranger', 'user', 'server'],
     toUsers: true,

@@ -15,7 +15,7 @@ export type Base64Url = Branded<'Base64Url'>
 /** A public key as it is compared and stored: base64url, no padding, of SPKI DER. */
 export type PublicKeyText = Branded<'PublicKeyText'>
 /** Address of an actor and name of its stream in the log: `link:<server_id>`, `session:<user_id>`, … */
-export type Address = `${'link' | 'session' | 'transfer' | 'user' | 'server' | 'connection'}:${string}` | 'node' | 'bootstrap'
+export type Address = `${'link' | 'session' | 'transfer' | 'mailbox' | 'user' | 'server' | 'connection'}:${string}` | 'node' | 'bootstrap'
 
 const OPAQUE_ID = /^[\x21-\x7e]{1,64}$/
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/

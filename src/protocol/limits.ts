@@ -26,6 +26,8 @@ export const limits = {
   maxBlocksPerChunk: 24,
   /** Plaintext bytes of one OAEP block of RSA-4096 with SHA-256 (RFC 8017 §7.1.1). */
   blockBytes: 446,
+  /** Messages that one RECEIPT names. */
+  maxRefs: 64,
   /** Users in one LIST_RESPONSE. */
   maxListed: 200,
   /** Parts of a presence digest in one question or answer: 24 of at most 16 users of 64 characters, or of 16 digests, fit into a frame. */

@@ -127,7 +127,10 @@ const author = { sender: userId.optional(), sender_pub: field.keyText.optional()
 /** Old envelope times that stock servers carry inside the payload, for the content signature. */
 const oldTimes = { msg_ts: field.count.optional(), orig_ts: field.count.optional(), cts: field.count.optional() }
 
-const direct = { ciphertext: field.ciphertext, public: z.boolean().optional(), ...author, ...oldTimes }
+/** The sender keeps it until it hears a RECEIPT. */
+const receipt = z.boolean().optional()
+
+const direct = { ciphertext: field.ciphertext, receipt, public: z.boolean().optional(), ...author, ...oldTimes }
 
 /** Stock clients send public text in clear as `text`, or as base64url under `ciphertext`. */
 const channel = {
@@ -135,6 +138,7 @@ const channel = {
   text: field.boundedText(limits.maxTextBytes).optional(),
   group_id: z.string().max(limits.maxIdLength).optional(),
   channel: z.string().max(limits.maxIdLength).optional(),
+  receipt,
   ...author,
   ...oldTimes,
 }
@@ -213,6 +217,12 @@ export const service = {
     presence: z.enum(['online', 'suspect', 'recovered', 'lapsed']).optional(),
     gone: z.array(userId).max(limits.maxListed).optional(),
   }),
+  SERVERS_REQUEST: empty,
+  SERVERS: z.looseObject({
+    servers: z
+      .array(z.looseObject({ server_id: serverId, host: field.host, port: field.port, pubkey: field.keyText }))
+      .max(limits.maxEntries),
+  }),
   PUBKEY_REQUEST: z.looseObject({ user_id: userId, req_id: z.string().max(limits.maxIdLength).optional() }),
   PUBKEY_RESPONSE: z.looseObject({
     user_id: userId,
@@ -220,7 +230,14 @@ export const service = {
     enc_pubkey: field.keyText.optional(),
     caps: field.caps.optional(),
   }),
-  ACK: z.looseObject({ msg_ref: z.string().max(256) }),
+  RECEIPT: z.looseObject({
+    sender: userId,
+    recipient: userId,
+    refs: z.array(z.string().min(1).max(64)).min(1).max(limits.maxRefs),
+    state: z.enum(['delivered', 'refused', 'waiting', 'full', 'passed']),
+  }),
+  /** That of a hello says what the server can. */
+  ACK: z.looseObject({ msg_ref: z.string().max(256), caps: field.caps.optional() }),
   ERROR: z.looseObject({
     code: z.string().min(1).max(64),
     detail: field.boundedText(4_096).optional(),

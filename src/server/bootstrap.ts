@@ -48,20 +48,10 @@ export const createBootstrap = (node: Node): Bootstrap => {
 
   const next = (): number => Number(node.runtime.machine('bootstrap')?.context['next'] ?? 0)
 
-  /** The members that we know may all have gone while the introducers know others: whoever is alone asks again. */
-  const watch = (linkedAt: number): void => {
-    node.timers.arm('alone', WATCH_MS, () => {
-      const now = node.ports.clock.monotonic()
-      const alone = node.runtime.machine('bootstrap')?.state === 'joined' && node.links.count === 0
-      const over = alone && now - linkedAt >= node.config.timing.aloneMs
-      watch(alone && !over ? linkedAt : now)
-      if (over) ask(next())
-    })
-  }
-
   /** Introducers that we are not linked to. */
   const unmet = (): readonly IntroducerEntry[] => {
-    const linked = new Set<string>()
+    // all members may have one list, with themselves on it
+    const linked = new Set<string>([node.self.pubkey])
     for (const { id, pubkey } of node.state.membership.servers.values()) if (node.links.isLinked(id)) linked.add(pubkey)
     return node.config.bootstrap_servers.filter((_, index) => !linked.has(node.introducers[index] ?? ''))
   }
@@ -195,7 +185,6 @@ export const createBootstrap = (node: Node): Bootstrap => {
     start() {
       if (node.config.bootstrap_servers.length === 0) return
       ask(next())
-      watch(node.ports.clock.monotonic())
       meet(0, MEET_MS.first)
     },
     effects: {
@@ -215,5 +204,3 @@ export const createBootstrap = (node: Node): Bootstrap => {
 const MAX_WELCOME_BYTES = 65_536
 /** Milliseconds between looks for introducers that were not met. */
 const MEET_MS = { first: 5_000, most: 60_000 } as const
-/** How often is looked whether any link is left. */
-const WATCH_MS = 5_000

@@ -35,6 +35,14 @@ const limits = z.strictObject({
   /** Frames that may wait in one socket's lanes, and bytes that its other end may leave unread. */
   outgoingFrames: z.int().positive().default(20_000),
   outgoingBytes: z.int().positive().default(16_777_216),
+  /** Messages on their way to one user, for which a receipt has not come; more go to the mailbox. */
+  inFlight: z.int().positive().default(256),
+  /** What waits for one user who is away: messages, of these from one sender, and bytes; and for all users together. */
+  mailboxMessages: z.int().positive().default(1_000),
+  mailboxMessagesOfSender: z.int().positive().default(250),
+  mailboxBytes: z.int().positive().default(8_388_608),
+  mailboxesMessages: z.int().positive().default(100_000),
+  mailboxesBytes: z.int().positive().default(536_870_912),
   /** Messages in an actor's mailbox. */
   mailbox: z.int().positive().default(512),
   signatures: z.int().positive().default(20_000),
@@ -78,10 +86,10 @@ const timing = z.strictObject({
   newcomerMs: z.int().positive().default(3_600_000),
   /** How long a member that was linked once may be gone before it is forgotten: 30 days. */
   absentMs: z.int().positive().default(2_592_000_000),
-  /** How long a node may be without any link before it asks its introducers again. */
-  aloneMs: z.int().positive().default(15_000),
   /** How often a linked server's users are compared anew, with `presence-digest`. */
   compareMs: z.int().positive().default(60_000),
+  /** How long a message waits for its reader before it is deleted. */
+  mailboxMs: z.int().positive().default(604_800_000),
   /** How often the node signs where its log stands, if facts came meanwhile. */
   checkpointMs: z.int().positive().default(600_000),
 })

@@ -20,8 +20,9 @@ export interface Connection {
   readonly refusals: Bucket
   /** Set by the handshake when it is over. */
   peer: Peer | undefined
-  /** When the last frame came, and since when this socket is part of a link, in monotonic milliseconds. */
+  /** Monotonic milliseconds: of the last frame, of the last verified one of a peer itself, and since when it is part of a link. */
   heardAt: number
+  verifiedAt: number
   linkedAt: number
   readonly paused: boolean
   close(code: number, reason: string): void
@@ -96,6 +97,7 @@ export const createConnections = (node: Node): Connections => {
       refusals: createBucket(node.ports.clock, node.config.limits.refusals),
       peer: undefined,
       heardAt: node.ports.clock.monotonic(),
+      verifiedAt: node.ports.clock.monotonic(),
       linkedAt: 0,
       get paused() {
         return paused
@@ -162,11 +164,11 @@ export const createConnections = (node: Node): Connections => {
             if (connection.peer !== undefined) hellos.delete(id)
           }, refuse)
         }
-        if (frame.type === 'PING') {
+        if (frame.type === 'PING' && connection.peer.role === 'server') {
           // before everything that waits, or a busy link would look like a dead one; for the same reason within a budget
           if (node.stopped || !pongs.take()) return
           channel.send('control', node.unsigned('PONG', connection.peer.id, { n: frame.payload.n }))
-          if (frame.payload.compare === true && connection.peer.role === 'server') node.sync.nudged(connection.peer.id)
+          if (frame.payload.compare === true) node.sync.nudged(connection.peer.id)
           return
         }
         if (frame.type === 'PONG') return

@@ -17,12 +17,16 @@ export interface DirectoryService {
   /** Answers in the form of the name that the request came under, in parts; says how many. */
   list(connection: Connection, peer: UserPeer, frame: Frame<'LIST_REQUEST'>): number
   key(connection: Connection, peer: UserPeer, frame: Frame<'PUBKEY_REQUEST'>): void
+  /** Tells which other servers there are. */
+  servers(connection: Connection, peer: UserPeer): void
   /** Tells a stock user who is online: their programs know keys only from advertisements. */
   introduce(connection: Connection, peer: UserPeer): void
 }
 
 /** Advertisements that a stock user gets on attaching; each costs a signature. */
 const MAX_INTRODUCED = 200
+/** Servers that a user is told of. */
+const MAX_SERVERS = 16
 /** Answers whose signature is kept: a question costs its asker nothing, so asking it again must cost us no signature. */
 const KEPT_ANSWERS = 256
 
@@ -93,9 +97,16 @@ export const createDirectoryService = (node: Node): DirectoryService => {
         user_id: user,
         pubkey: pinned.pubkey,
         ...(pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }),
-        caps: claim?.caps ?? [],
+        caps: claim?.caps ?? node.state.homes.get(user)?.caps ?? [],
       }
       answer(connection, peer.id, node.nextTs(), pubkeyAnswer(frame.alias, known, frame.payload.req_id))
+    },
+    servers(connection, peer) {
+      const servers = [...node.state.membership.servers.values()]
+        .filter(({ id, proven }) => proven && node.links.isLinked(id))
+        .slice(0, MAX_SERVERS)
+        .map(({ id, host, port, pubkey }) => ({ server_id: id, host, port, pubkey }))
+      answer(connection, peer.id, node.nextTs(), { type: 'SERVERS', payload: { servers } })
     },
     introduce(connection, peer) {
       const told = everybody()

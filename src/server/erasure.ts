@@ -22,12 +22,13 @@ export interface Purged {
   readonly wiped: boolean
 }
 
-/** Whether a stream is about the person: where they are, their session here, files from or to them. */
+/** Whether a stream is about the person: where they are, their session here, files from or to them, what waits for them. */
 export const belongsTo =
   (user: string) =>
   (stream: string): boolean =>
     stream === `user:${user}` ||
     stream === `session:${user}` ||
+    stream === `mailbox:${user}` ||
     (stream.startsWith('transfer:') && stream.split('/').slice(1).includes(encodeURIComponent(user)))
 
 /** Whether a fact of the node names the person. */
@@ -53,6 +54,8 @@ export const withoutPerson = (state: FoldedState, user: string): FoldedState => 
         server,
         { doubt, confirmed: confirmed.filter(id => id !== user) },
       ]),
+      mailboxes: (node.mailboxes ?? []).filter(([id]) => id !== user),
+      homes: (node.homes ?? []).filter(([id]) => id !== user),
       aside: node.aside.filter(([stream]) => !belongs(stream)),
     },
     machines: Object.fromEntries(Object.entries(machines).filter(([address]) => !belongs(address))),

@@ -5,11 +5,15 @@ import { utf8, toBase64Url } from '../protocol/encoding.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { Node } from './node.ts'
 
+/** Its sender keeps it until it hears of it, and sends it again as it was: then it is recognised by its name, not held to a window of time. */
+export const asksReceipt = ({ payload }: Frame): boolean => (payload as { readonly receipt?: unknown }).receipt === true
+
 /**
  * Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. Ours does as well: a client
- * learns it with the answer to that hello.
+ * learns it with the answer to that hello. A message that asks for a receipt is never too old.
  */
 export const requireFresh = (node: Node, frame: Frame, offset: number): void => {
+  if (asksReceipt(frame)) return
   const byOurs = node.ports.clock.now() - frame.ts
   const age = Math.abs(byOurs) < Math.abs(byOurs - offset) ? byOurs : byOurs - offset
   if (age > node.config.timing.acceptPastMs) throw new ProtocolError('TIMEOUT', 'stale', 'This frame is too old: check the clock.')
@@ -18,7 +22,7 @@ export const requireFresh = (node: Node, frame: Frame, offset: number): void => 
 }
 
 export interface Seen {
-  /** Whether this frame was entered before. */
+  /** Whether this frame was entered before. A message that asks for a receipt may come again, but only as it was. */
   has(origin: string, frame: Frame): boolean
   /** Enters it; only once it was verified, so that a forged copy suppresses nothing. False when it was there already. */
   enter(origin: string, frame: Frame): boolean
@@ -32,31 +36,35 @@ export interface Seen {
 const UNREPEATABLE = new Set<FrameType>(['MSG_DIRECT', 'MSG_PUBLIC_CHANNEL', 'FILE_CHUNK', 'SERVER_DELIVER'])
 
 interface Remembered {
-  readonly unrepeatable: Set<string>
+  /** Digest → what the envelope said. */
+  readonly unrepeatable: Map<string, string>
   /** Apart, because anybody can send these again with ever new times and would crowd the others out. */
-  readonly timed: Set<string>
+  readonly timed: Map<string, string>
 }
 
 /** The short-term `seen_ids` of §10: by ts, from, to and hash of the payload, so many for each origin that no other can crowd out. */
 export const createSeen = (node: Pick<Node, 'ports' | 'config'>): Seen => {
   const origins = new Map<string, Remembered>()
-  const keyOf = (frame: Frame): readonly [keyof Remembered, string] => {
+  const keyOf = (frame: Frame): readonly [kind: keyof Remembered, key: string, envelope: string] => {
     const digest = toBase64Url(node.ports.crypto.sha256(utf8(frame.payloadText)).subarray(0, 16))
-    return UNREPEATABLE.has(frame.type) ? ['unrepeatable', digest] : ['timed', `${frame.ts} ${frame.from} ${frame.to} ${digest}`]
+    const envelope = `${frame.ts} ${frame.from} ${frame.to}`
+    return UNREPEATABLE.has(frame.type) ? ['unrepeatable', digest, envelope] : ['timed', `${envelope} ${digest}`, '']
   }
+  const isCopy = (known: string | undefined, frame: Frame, envelope: string): boolean =>
+    known !== undefined && !(asksReceipt(frame) && known === envelope)
   return {
     has(origin, frame) {
-      const [kind, key] = keyOf(frame)
-      return origins.get(origin)?.[kind].has(key) ?? false
+      const [kind, key, envelope] = keyOf(frame)
+      return isCopy(origins.get(origin)?.[kind].get(key), frame, envelope)
     },
     enter(origin, frame) {
-      const remembered = origins.get(origin) ?? { unrepeatable: new Set(), timed: new Set() }
+      const remembered = origins.get(origin) ?? { unrepeatable: new Map<string, string>(), timed: new Map<string, string>() }
       origins.set(origin, remembered)
-      const [kind, key] = keyOf(frame)
+      const [kind, key, envelope] = keyOf(frame)
       const keys = remembered[kind]
-      if (keys.has(key)) return false
-      keys.add(key)
-      if (keys.size > node.config.limits.seen) keys.delete(keys.values().next().value as string)
+      if (keys.has(key)) return !isCopy(keys.get(key), frame, envelope)
+      keys.set(key, envelope)
+      if (keys.size > node.config.limits.seen) keys.delete(keys.keys().next().value as string)
       return true
     },
     forget: origin => void origins.delete(origin),

@@ -15,8 +15,6 @@ import { verifyBy } from './verify.ts'
 /** What a link shows of itself to its intake. */
 export interface LinkPulse {
   readonly bucket: Bucket
-  /** When the last verified frame of the peer itself came, in monotonic milliseconds. */
-  lastSeen: number
 }
 
 /** Whose key verifies a frame: the member in `from`, or for frames that stock servers re-sign, the home of the user in `from`. */
@@ -45,6 +43,10 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
     return
   }
   if (frame.type === 'ACK') return
+  if (frame.type === 'RECEIPT') {
+    await node.receipts.fromServer(peer, frame, text)
+    return
+  }
   const origin = await originOf(node, frame, peer)
   if (origin.id === node.self.id) return
   if (isBanned(node.state.membership, origin.id, origin.key.text)) {
@@ -61,8 +63,9 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
   if (frame.sig === undefined && ruleOf(frame.type).signature !== 'required') return
   await verifyBy(node, frame, origin.key)
   if (node.state.membership.servers.get(origin.id)?.pubkey !== origin.key.text) return
-  if (peer.sendable && origin.id === peer.id) link.lastSeen = node.ports.clock.monotonic()
+  if (origin.id === peer.id) connection.verifiedAt = node.ports.clock.monotonic()
   const attachedAt = frame.type === 'USER_ADVERTISE' ? await node.gossip.attachedAt(frame, origin.id) : undefined
+  if (frame.type === 'SERVER_DELIVER') await node.router.requireVoice(frame, origin.id)
   node.ports.reach('frame verified')
   if (!node.seen.enter(memory, frame)) return
   if (frame.type === 'USER_ADVERTISE' || frame.type === 'USER_REMOVE') node.gossip.apply(connection, frame, origin.id, text, attachedAt)

@@ -23,8 +23,8 @@ export interface Links {
   receive(connection: Connection, frame: AnyFrame, text?: string): boolean
   closed(connection: Connection, why: string): void
   isLinked(server: ServerId): boolean
-  /** Servers that are linked now. */
-  readonly count: number
+  /** What the other end can; nothing when there is no link. */
+  capsOf(server: ServerId): readonly string[]
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
   /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
@@ -148,7 +148,6 @@ export const createLinks = (node: Node): Links => {
       server,
       sockets: [],
       lostAt: -Infinity,
-      lastSeen: 0,
       hint: undefined,
       greetings: createBucket(node.ports.clock, GREETINGS),
       bucket: createBucket(node.ports.clock, node.config.limits.serverFrames),
@@ -203,7 +202,7 @@ export const createLinks = (node: Node): Links => {
         return
       }
       if (peer.proven) noteMove(node, peer)
-      link.lastSeen = node.ports.clock.monotonic()
+      connection.verifiedAt = node.ports.clock.monotonic()
       const before = stateOf(peer.id)
       const { direction } = connection
       node.runtime.record(address(peer.id), { type: 'link.linked', server: peer.id, direction, proven: peer.proven, caps: peer.caps })
@@ -225,10 +224,8 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
-    get count() {
-      return links.values().reduce((count, link) => count + Number(sendable(link) !== undefined), 0)
-    },
-    heardAt: server => (stateOf(server) === 'linked' ? links.get(server)?.lastSeen : undefined),
+    capsOf: server => carrierOf(server)?.peer?.caps ?? [],
+    heardAt: server => (stateOf(server) === 'linked' ? carrierOf(server)?.verifiedAt : undefined),
     isLinked: server => carrierOf(server) !== undefined,
     send(server, lane, text, failed) {
       const connection = carrierOf(server)

@@ -6,11 +6,13 @@ import type { Fact } from '../domain/facts.ts'
 import type { NodeState } from '../domain/node-state.ts'
 import type { Ports } from '../ports/ports.ts'
 import type { FrameType } from '../protocol/frames.ts'
+import type { MailStore } from '../store/mail.ts'
 import type { PublicKeyText, ServerId } from '../protocol/ids.ts'
 import type { AddressClass } from './address-class.ts'
 import type { Bootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import type { Connections } from './connection.ts'
+import type { Delivery } from './delivery.ts'
 import type { DirectoryService } from './directory-service.ts'
 import type { Load } from './load.ts'
 import type { Log, NodeEvent } from './events.ts'
@@ -22,6 +24,7 @@ import type { Keys } from './keys.ts'
 import type { Links } from './links.ts'
 import type { OtherKeys } from './other-keys.ts'
 import type { PresenceSync } from './presence-sync.ts'
+import type { Receipts } from './receipts.ts'
 import type { Refusals } from './refusals.ts'
 import type { Router } from './router.ts'
 import type { Sessions } from './sessions.ts'
@@ -50,6 +53,7 @@ export interface Node {
   readonly maxFrameBytes: number
   readonly state: NodeState
   readonly runtime: Runtime<Fact>
+  readonly mail: MailStore
   readonly supervisor: Supervisor<ActorGroup>
   readonly signer: SigningQueue
   readonly keys: Keys
@@ -66,6 +70,8 @@ export interface Node {
   readonly sync: PresenceSync
   readonly router: Router
   readonly transfers: Transfers
+  readonly delivery: Delivery
+  readonly receipts: Receipts
   readonly directoryService: DirectoryService
   readonly introducer: Introducer
   readonly hearsay: Hearsay

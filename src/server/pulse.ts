@@ -8,8 +8,6 @@ import { frameText, signedEvent } from './signed-event.ts'
 export interface Pulsed {
   readonly server: ServerId
   readonly sockets: readonly Connection[]
-  /** When the last verified frame of the peer itself came, in monotonic milliseconds. */
-  lastSeen: number
 }
 
 export interface PulseOptions {
@@ -64,14 +62,18 @@ export const startPulse = (node: Node, { links, carrier, isLinked, silent }: Pul
     looked = now
     for (const link of links()) {
       if (late > LATE_MS) {
-        link.lastSeen += late
-        for (const connection of link.sockets) connection.heardAt += late
+        for (const connection of link.sockets) {
+          connection.heardAt += late
+          connection.verifiedAt += late
+        }
       }
       const dead = link.sockets.filter(connection => isDead(connection, now))
       const carrying = carrier(link)
       const lives =
         carrying === undefined || !dead.includes(carrying) || carrier({ ...link, sockets: without(link.sockets, dead) }) !== undefined
-      if (isLinked(link.server) && (now - link.lastSeen > silenceMs || !lives)) silent(link.server)
+      // of the socket that carries the link: those that the peer dials in vain beside a dead one say nothing about it
+      const silence = carrying === undefined ? 0 : now - carrying.verifiedAt
+      if (isLinked(link.server) && (silence > silenceMs || !lives)) silent(link.server)
       else for (const connection of dead) connection.terminate()
     }
   }

@@ -38,6 +38,8 @@ const kinds: Readonly<Record<string, Kind | 'words' | 'caps' | 'address' | 'stre
   encPubkey: 'key',
   sig: 'signature',
   digest: 'digest',
+  id: 'digest',
+  ids: 'digest',
   display_name: 'name',
   host: 'host',
   url: 'address',
@@ -57,8 +59,9 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
   ...['the recipient is not online', 'more came than was offered', 'nothing came', 'stalled', 'internal error'],
   ...['another socket carries this link', 'another socket of this user has taken over', 'this server is going down'],
   ...['SIGINT', 'SIGTERM', 'SIGHUP'],
+  ...['delivered', 'refused', 'handed', 'expired', 'gone'],
 ])
-const OWN_CAPS: ReadonlySet<string> = new Set(['proof', 'ack', 'vouch', 'blocks', 'bound', 'notice'])
+const OWN_CAPS: ReadonlySet<string> = new Set(['proof', 'ack', 'vouch', 'blocks', 'bound', 'notice', 'receipts', 'ping', 'servers'])
 /** A system's code in somebody's sentence, as ECONNREFUSED: it tells a developer much and names nobody. */
 const SYSTEM_CODE =
   /\b(?:ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|EADDRNOTAVAIL|EACCES)\b/
@@ -69,6 +72,7 @@ const streams: Readonly<Record<string, readonly Kind[]>> = {
   server: ['server'],
   session: ['user'],
   user: ['user'],
+  mailbox: ['user'],
   transfer: ['file', 'user', 'user'],
 }
 
@@ -177,6 +181,11 @@ export const createRedaction = (): Redaction => {
     servers: state.servers.map(({ id, ...member }) => ({ id: server(id), ...inside(member) })),
     bans: state.bans.map(([id, ban]) => [server(id), inside(ban)]),
     vouchers: state.vouchers.map(([id, voucher]) => [server(id), inside(voucher)]),
+    mailboxes: (state.mailboxes ?? []).map(([id, waiting]) => [
+      user(id),
+      waiting.map(([of, entry]) => [standIn('digest', of), inside(entry)]),
+    ]),
+    homes: (state.homes ?? []).map(([id, home]) => [user(id), inside(home)]),
     aside: state.aside.map(([of, aside]) => [stream(of) as Address, inside(aside)]),
   })
 

@@ -1,22 +1,29 @@
 /** Where content goes (SOCP §10): to a user attached here, to the server that has them, or back as USER_NOT_FOUND; never decrypted, never in a loop. */
 import { homeOf } from '../domain/directory.ts'
 import { carriedContent } from '../protocol/carried.ts'
-import { messageInput } from '../protocol/message-id.ts'
-import { toBase64Url } from '../protocol/encoding.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { type ErrorCode, ProtocolError } from '../protocol/errors.ts'
 import { type ServerId, userId, type UserId } from '../protocol/ids.ts'
+import { verifyContent } from '../crypto/content.ts'
+import { contentFields } from '../protocol/content-fields.ts'
+import { ownContentForm } from '../protocol/content-forms.ts'
 import { parsePublicKey } from '../crypto/public-key.ts'
 import type { Priority } from '../crypto/signing-queue.ts'
 import type { Lane } from './channel.ts'
 import type { Connection, UserPeer } from './connection.ts'
+import { asksReceipt } from './freshness.ts'
 import type { Node } from './node.ts'
-import type { UserContent } from './sessions.ts'
+import { asksReceiptOf, isFile, type Parcel, referenceOf, type UserContent } from './parcel.ts'
 import { frameText, signedEvent } from './signed-event.ts'
 
 export interface Router {
   /** Content of a user attached here. */
   fromUser(connection: Connection, sender: UserPeer, frame: UserContent): void
+  /**
+   * Rejects a delivery of a server that may not speak for the sender: one that is not their home, unless it passes on what the sender
+   * signed, as an old home of the reader does with what waited there.
+   */
+  requireVoice(frame: Frame<'SERVER_DELIVER'>, origin: ServerId): Promise<void>
   /** A delivery that was verified with the key of `origin`; `text` is the frame as it came. */
   fromServer(connection: Connection, frame: Frame<'SERVER_DELIVER'>, origin: ServerId, text: string): void
   /** A public message of a stock server: one frame for all users of each server. */
@@ -28,55 +35,36 @@ export interface Router {
 /** What stock clients write into `to` when they mean everybody. */
 const EVERYBODY = new Set(['public', '*', 'group:public'])
 
-interface Parcel {
-  readonly inner: UserContent['type']
-  readonly sender: UserId
-  readonly recipient: UserId
-  /** The sender's, kept to the end: the content signature covers it. */
-  readonly ts: number
-  readonly payload: Readonly<Record<string, unknown>>
-}
-
-const isFile = (inner: string): boolean => inner.startsWith('FILE_')
-
 export const createRouter = (node: Node): Router => {
-  /** The name under which a sender hears of a frame again (docs/protocol.md). */
-  const referenceOf = ({ inner, sender, recipient, ts, payload }: Parcel): string => {
-    if (isFile(inner)) return String(payload['file_id'])
-    const content = typeof payload['ciphertext'] === 'string' ? payload['ciphertext'] : ''
-    return toBase64Url(node.ports.crypto.sha256(messageInput(sender, recipient, ts, content)))
-  }
-
   const send = (
     { inner, recipient, ts, payload }: Parcel,
-    type: 'USER_DELIVER' | 'SERVER_DELIVER' | UserContent['type'],
+    type: 'SERVER_DELIVER' | UserContent['type'],
     to: string,
     put: (lane: Lane, text: Promise<string>, failed: (error: unknown) => void) => void,
     failed: (error: unknown) => void,
   ): void => {
     const lane: Lane = isFile(inner) ? 'file' : 'traffic'
     const priority: Priority = isFile(inner) ? 'file' : inner === 'MSG_PUBLIC_CHANNEL' ? 'public' : 'message'
-    const named = type === 'SERVER_DELIVER' ? { ...payload, user_id: recipient } : payload
     const marked =
-      (type === 'SERVER_DELIVER' || type === 'USER_DELIVER') && inner !== 'MSG_DIRECT' ? { ...named, inner_type: inner } : named
+      type === 'SERVER_DELIVER' ? { ...payload, user_id: recipient, ...(inner !== 'MSG_DIRECT' && { inner_type: inner }) } : payload
     const text = frameText(signedEvent(node.signer, marked, priority), { type, from: node.self.id, to, ts })
     node.runtime.release(() => {
       put(lane, text, failed)
     })
   }
 
-  /** Hands a parcel to a user attached here; false when they are not. */
+  /** Hands a parcel to a user whose home is here; false when it can be neither delivered nor kept. */
   const deliverHere = (parcel: Parcel, failed: (error: unknown) => void): boolean => {
+    if (!isFile(parcel.inner)) return node.delivery.take(parcel)
     const connection = node.sessions.connectionOf(parcel.recipient)
     if (connection === undefined) return false
-    const type = isFile(parcel.inner) ? parcel.inner : 'USER_DELIVER'
     if (parcel.inner === 'FILE_START')
       node.runtime.release(() => {
         connection.channel.barrier('file', 'traffic')
       })
     send(
       parcel,
-      type,
+      parcel.inner,
       parcel.recipient,
       (lane, text, unsigned) => {
         connection.channel.send(lane, text, unsigned)
@@ -86,8 +74,14 @@ export const createRouter = (node: Node): Router => {
     return true
   }
 
-  const deliverThere = (parcel: Parcel, server: ServerId, failed: (error: unknown) => void): boolean => {
+  const deliverThere = (given: Parcel, server: ServerId, failed: (error: unknown) => void): boolean => {
     if (!node.links.isLinked(server)) return false
+    const deaf = asksReceiptOf(given) && !node.links.capsOf(server).includes('receipts')
+    const parcel = deaf ? withoutReceipt(given) : given
+    if (deaf)
+      node.runtime.release(() => {
+        node.receipts.tell('passed', { ...given, id: referenceOf(given, node.ports.crypto) })
+      })
     if (parcel.inner === 'FILE_START')
       node.runtime.release(() => {
         node.links.barrier(server)
@@ -104,8 +98,19 @@ export const createRouter = (node: Node): Router => {
     return true
   }
 
+  /** Where it goes: to its reader's home, or for a message to the one where they were last. */
+  const homeFor = ({ inner, recipient }: Pick<Parcel, 'inner' | 'recipient'>): ServerId | 'local' | undefined => {
+    const { directory, homes } = node.state
+    const home = homeOf(directory, recipient, node.links.isLinked)
+    if (home !== undefined || isFile(inner)) return home
+    const last = homes.get(recipient)?.server
+    // only whoever proved their key here is pinned as proven
+    if (last === undefined) return directory.pins.get(recipient)?.proven === true ? 'local' : undefined
+    return last === node.self.id ? 'local' : last
+  }
+
   const route = (parcel: Parcel, failed: (error: unknown) => void): boolean => {
-    const home = homeOf(node.state.directory, parcel.recipient, node.links.isLinked)
+    const home = homeFor(parcel)
     if (home === undefined) return false
     return home === 'local' ? deliverHere(parcel, failed) : deliverThere(parcel, home, failed)
   }
@@ -155,26 +160,41 @@ export const createRouter = (node: Node): Router => {
         ts: frame.ts,
         payload: { ...carriedContent(payload), sender: sender.id },
       }
-      const reference = referenceOf(parcel)
+      const reference = referenceOf(parcel, node.ports.crypto)
       const failed = (error: unknown): void => {
         undeliverable(connection, sender.id, 'TIMEOUT', error instanceof Error ? error.message : String(error), reference)
       }
       if (isFile(frame.type)) node.transfers.advance(parcel, route, failed)
       else if (!route(parcel, failed)) {
-        undeliverable(connection, sender.id, 'USER_NOT_FOUND', `${parcel.recipient} is not online.`, reference)
+        const home = homeFor(parcel)
+        if (home === undefined || home === 'local' || !asksReceiptOf(parcel))
+          undeliverable(connection, sender.id, 'USER_NOT_FOUND', `${parcel.recipient} is not online.`, reference)
+        else undeliverable(connection, sender.id, 'TIMEOUT', `The server of ${parcel.recipient} cannot be reached now.`, reference)
         return
       }
       if (frame.type === 'MSG_DIRECT' || frame.type === 'MSG_PUBLIC_CHANNEL' || frame.type === 'FILE_END')
         acknowledge(connection, sender, reference)
     },
+    async requireVoice(frame, origin) {
+      const { sender, content_sig: signature } = frame.payload
+      if (sender === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_sender', 'A delivery names its sender.')
+      const claims = node.state.directory.users.get(sender)?.claims ?? []
+      // of a user whom nobody claims the recipient sees that nothing is verified
+      if (claims.length === 0 || claims.some(claim => claim.server === origin)) return
+      const pinned = node.state.directory.pins.get(sender)
+      const asks = asksReceipt(frame)
+      const fields = contentFields(frame, sender)
+      if (pinned === undefined || !asks || signature === undefined || fields === undefined)
+        throw new ProtocolError('INVALID_SIG', 'not_home')
+      const key = await node.keys.import(pinned.pubkey)
+      if ((await verifyContent(node.ports.crypto, key, fields, signature, ownContentForm)) === undefined)
+        throw new ProtocolError('INVALID_SIG', 'not_home')
+    },
     fromServer(connection, frame, origin, text) {
       const { user_id: recipient, inner_type: inner, sender } = frame.payload
       if (sender === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_sender', 'A delivery names its sender.')
-      const claims = node.state.directory.users.get(sender)?.claims ?? []
-      // a server speaks for its own users only; of a user whom nobody claims the recipient sees that nothing is verified
-      if (claims.length > 0 && !claims.some(claim => claim.server === origin)) throw new ProtocolError('INVALID_SIG', 'not_home')
-      const parcel: Parcel = { inner, sender, recipient, ts: frame.ts, payload: { ...carriedContent(frame.payload), sender } }
-      const home = homeOf(node.state.directory, recipient, node.links.isLinked)
+      const parcel: Parcel = { inner, sender, recipient, ts: frame.ts, payload: { ...carriedContent(frame.payload), sender }, via: origin }
+      const home = homeFor(parcel)
       if (home !== undefined && home !== 'local') {
         if (home !== origin && home !== connection.peer?.id) {
           const lane: Lane = isFile(inner) ? 'file' : 'traffic'
@@ -189,7 +209,7 @@ export const createRouter = (node: Node): Router => {
         return
       } else if (home === 'local' && deliverHere(parcel, () => {})) return
       const detail = `${recipient} is not online at ${node.self.id}.`
-      const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel) }, 'message')
+      const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel, node.ports.crypto) }, 'message')
       const answer = frameText(event, { type: 'ERROR', from: node.self.id, to: sender, ts: node.nextTs() })
       node.runtime.release(() => {
         node.links.send(origin, 'control', answer)
@@ -229,4 +249,7 @@ export const createRouter = (node: Node): Router => {
   }
 }
 
-export type { Parcel }
+const withoutReceipt = (parcel: Parcel): Parcel => {
+  const { receipt: _receipt, ...payload } = parcel.payload
+  return { ...parcel, payload }
+}

@@ -55,6 +55,9 @@ type Received =
   /** After every frame that came before it. */
   | { readonly connection: Connection; readonly closed: string }
 
+/** What this server does for users who list it too. */
+const USER_CAPS = ['receipts', 'ping', 'servers'] as const
+
 /** Addresses whose rate is remembered; one that comes back after so many others begins anew. */
 const KEPT_ADDRESSES = 8_192
 
@@ -66,6 +69,7 @@ export const createSessions = (node: Node): Sessions => {
   const end = (user: UserId, why: string): void => {
     if (node.runtime.isSetAside(address(user))) return
     node.runtime.record(address(user), { type: 'session.ended', user, why, seq: nextSeq(node.state.directory) })
+    node.delivery.left(user)
     sessions.delete(user)
     node.seen.forget(user)
     node.supervisor.stop(address(user), why)
@@ -86,8 +90,21 @@ export const createSessions = (node: Node): Sessions => {
       return
     }
     if (frame.type === 'ACK' || frame.type === 'ERROR') return
+    if (frame.type === 'PING') {
+      const { n } = frame.payload
+      // a server whose disk stands still is of no use to anybody: its silence says so
+      node.runtime.release(() => {
+        connection.channel.send('control', node.unsigned('PONG', peer.id, { n }))
+      })
+      return
+    }
     if (frame.type === 'FILE_CHUNK') await node.load.roomForFiles()
     if (frame.from !== peer.id) throw new ProtocolError('NAME_IN_USE', 'not_yours', 'This socket is attached under another id.')
+    if (frame.type === 'RECEIPT') {
+      // it says the same however often it comes, and whenever
+      await takeReceipt(session, connection, peer, frame)
+      return
+    }
     requireFresh(node, frame, peer.offset)
     if (node.seen.has(peer.id, frame)) {
       node.count('duplicate', frame.type)
@@ -98,6 +115,13 @@ export const createSessions = (node: Node): Sessions => {
     if (session.connection !== connection) return
     if (required && !node.seen.enter(peer.id, frame)) return
     decide(connection, peer, frame)
+  }
+
+  const takeReceipt = async (session: Session, connection: Connection, peer: UserPeer, frame: Frame<'RECEIPT'>): Promise<void> => {
+    const { recipient, state } = frame.payload
+    if (recipient !== peer.id || !(state === 'delivered' || state === 'refused')) throw new ProtocolError('INVALID_SIG', 'not_the_reader')
+    await verifyBy(node, frame, peer.key)
+    if (session.connection === connection) node.receipts.fromReader(frame)
   }
 
   const decide = (connection: Connection, peer: UserPeer, frame: AnyFrame): void => {
@@ -113,6 +137,9 @@ export const createSessions = (node: Node): Sessions => {
         // a long list is many answers: its asker waits for as many turns
         sessions.get(peer.id)?.bucket.borrow(node.directoryService.list(connection, peer, frame) - 1)
         return
+      case 'SERVERS_REQUEST':
+        node.directoryService.servers(connection, peer)
+        return
       case 'PUBKEY_REQUEST':
         node.directoryService.key(connection, peer, frame)
         return
@@ -125,6 +152,7 @@ export const createSessions = (node: Node): Sessions => {
     const { user } = session
     if (session.connection !== connection || node.stopped) return
     session.connection = undefined
+    node.delivery.left(user)
     if (why === 'left') end(user, why)
     else node.runtime.record(address(user), { type: 'session.detached', user, why })
   }
@@ -164,7 +192,7 @@ export const createSessions = (node: Node): Sessions => {
   }
 
   const acknowledge = (connection: Connection, user: UserId): void => {
-    const event = signedEvent(node.signer, { msg_ref: 'USER_HELLO' }, 'control')
+    const event = signedEvent(node.signer, { msg_ref: 'USER_HELLO', caps: USER_CAPS }, 'control')
     const text = frameText(event, { type: 'ACK', from: node.self.id, to: user, ts: node.nextTs() })
     node.runtime.release(() => {
       connection.channel.send('control', text)
@@ -210,6 +238,7 @@ export const createSessions = (node: Node): Sessions => {
         ...(peer.attachment === undefined ? {} : { proof: peer.attachment }),
       })
       acknowledge(connection, peer.id)
+      node.delivery.attached(peer.id, connection, peer)
       if (!peer.caps.includes('proof')) node.directoryService.introduce(connection, peer)
       await Promise.resolve()
     },
@@ -262,5 +291,3 @@ export const createSessions = (node: Node): Sessions => {
   }
   return self
 }
-
-export type UserContent = Frame<'MSG_DIRECT'> | Frame<'MSG_PUBLIC_CHANNEL'> | Frame<'FILE_START'> | Frame<'FILE_CHUNK'> | Frame<'FILE_END'>

@@ -23,6 +23,7 @@ import { createBootstrap } from './bootstrap.ts'
 import type { NodeConfig } from './config.ts'
 import { createConnections } from './connection.ts'
 import { createControl, takeCommands } from './control.ts'
+import { createDelivery } from './delivery.ts'
 import { createDirectoryService } from './directory-service.ts'
 import type { Log, NodeEvent } from './events.ts'
 import { createSeen } from './freshness.ts'
@@ -39,6 +40,7 @@ import { createOtherKeys } from './other-keys.ts'
 import { within } from './patience.ts'
 import { createPresenceSync } from './presence-sync.ts'
 import { asDurable, recordSetAside, recoverNode } from './recovery.ts'
+import { createReceipts } from './receipts.ts'
 import { type Reloaded, reloadNode } from './reload.ts'
 import { createRefusals } from './refusals.ts'
 import { createNodeFold, type NodeFold } from './replay.ts'
@@ -128,6 +130,7 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
     introducers: await introducerKeys({ config, ports }),
     maxFrameBytes: wire.maxFrameBytes,
     state,
+    mail: options.log.mail,
     log: write,
     tell: options.tell,
     keys: createKeys(ports.crypto),
@@ -182,6 +185,8 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
   node.sync = createPresenceSync(node)
   node.router = createRouter(node)
   node.transfers = createTransfers(node)
+  node.delivery = createDelivery(node)
+  node.receipts = createReceipts(node)
   node.directoryService = createDirectoryService(node)
   node.bootstrap = createBootstrap(node)
   for (const part of [node.links, node.sessions, node.gossip, node.standings, node.transfers, node.bootstrap])
@@ -258,14 +263,10 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
     advertised: { ...address, ...tlsOf(tls) },
     ...(http === undefined ? {} : { http: `http://${authorityOf(http)}` }),
   })
-  node.links.start()
-  node.transfers.start()
+  for (const part of [node.links, node.transfers, node.delivery]) part.start()
   for (const server of state.membership.servers.keys()) node.links.manage(server)
-  node.bootstrap.start()
   pruneMembers(node)
-  routine?.start()
-  vitals.start()
-  node.load.start()
+  for (const part of [node.bootstrap, routine, vitals, node.load]) part?.start()
 
   let stopping: Promise<void> | undefined
   return {

@@ -6,7 +6,7 @@ import type { RecordedFact } from '../store/log.ts'
 import type { NodeFold } from './replay.ts'
 
 /** `node` has one piece, itself; the others one for each machine, user or server. */
-export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers', 'bans', 'set_aside'] as const
+export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers', 'bans', 'mailboxes', 'set_aside'] as const
 export type Part = (typeof parts)[number]
 
 export interface Piece {
@@ -54,6 +54,10 @@ const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unkno
       }
     )
   },
+  mailboxes: ({ state }, key) => {
+    const mailbox = state.mailboxes.of.get(key as UserId)
+    return mailbox && { messages: mailbox.waiting.size, bytes: mailbox.bytes }
+  },
   bans: ({ state }, key) => {
     const ban = state.membership.bans.get(key as ServerId)
     return ban && { pubkey: ban.pubkey ?? null, why: ban.why }
@@ -70,6 +74,7 @@ const keysOf: { readonly [Name in Part]: (fold: NodeFold) => Iterable<string> } 
   directory: ({ state }) => state.directory.users.keys(),
   'pins.users': ({ state }) => state.directory.pins.keys(),
   'pins.servers': ({ state }) => state.membership.servers.keys(),
+  mailboxes: ({ state }) => state.mailboxes.of.keys(),
   bans: ({ state }) => state.membership.bans.keys(),
   set_aside: ({ state }) => state.aside.keys(),
 }
@@ -100,6 +105,7 @@ const reach: Readonly<Record<string, (fact: never, fold: NodeFold) => readonly P
   link: (fact: Extract<Fact, { readonly server: ServerId }>) => [{ part: 'pins.servers', key: fact.server }],
   session: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
   user: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
+  mailbox: (fact: Extract<Fact, { readonly user: UserId }>) => [{ part: 'mailboxes', key: fact.user }],
   transfer: () => [],
   bootstrap: () => [],
 }

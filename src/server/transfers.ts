@@ -4,7 +4,7 @@ import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, FileId, UserId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
 import type { Node } from './node.ts'
-import type { Parcel } from './router.ts'
+import type { Parcel } from './parcel.ts'
 
 type Route = (parcel: Parcel, failed: (error: unknown) => void) => boolean
 

@@ -65,6 +65,8 @@ export const createUser = (place: Place, dice: Dice, { name, address, home, id =
       ports,
       identity: { userId: user.id, privateKey: await ports.crypto.importPrivateKey(key.pkcs8) },
       name,
+      // a person's home is one server here, so that what must hold can be said
+      moves: false,
       serverUrl: `ws://${home.machine.address}:${home.port}`,
       log,
       files: createFiles(life),

@@ -2,6 +2,7 @@
 import type { Address } from '../protocol/ids.ts'
 import type { Clock } from '../ports/clock.ts'
 import { LogRefused, type EventLog, type NewFact } from './log.ts'
+import type { MailChange } from './mail.ts'
 import type { RowChange } from './projections.ts'
 
 /** A fact ready to be written; it was made text when it was appended, so that nothing changes it until the commit. */
@@ -12,6 +13,7 @@ export interface WaitingRow {
   readonly data: string
   /** What it changes in the read models. */
   readonly changes?: readonly RowChange[] | undefined
+  readonly mail?: readonly MailChange[] | undefined
 }
 
 /** Writes all rows or none, the first as `firstSeq`, and calls `done` once: without an argument when they are safe. */
@@ -48,9 +50,9 @@ export interface AppendQueue {
   close(): Promise<void>
 }
 
-const toRow = ({ stream, at, fact }: NewFact, changesOf: ((fact: NewFact) => readonly RowChange[]) | undefined): WaitingRow => {
+const toRow = ({ stream, at, fact, mail }: NewFact, changesOf: ((fact: NewFact) => readonly RowChange[]) | undefined): WaitingRow => {
   if (!Number.isSafeInteger(at) || at < 0) throw new TypeError(`the time of a fact is in whole Unix milliseconds, not ${at} (${fact.type})`)
-  return { stream, at, type: fact.type, data: JSON.stringify(fact), changes: changesOf?.({ stream, at, fact }) }
+  return { stream, at, type: fact.type, data: JSON.stringify(fact), changes: changesOf?.({ stream, at, fact }), mail }
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The contract of the event log; `test/store/event-log-contract.ts` is its acceptance suite, which every backend passes. */
 import type { Address } from '../protocol/ids.ts'
+import type { MailChange, MailStore } from './mail.ts'
 
 /** A fact on its way into the log. `T` is the union of facts of whoever owns the log (a node, a client). */
 export interface NewFact<T extends { readonly type: string } = { readonly type: string }> {
@@ -7,10 +8,12 @@ export interface NewFact<T extends { readonly type: string } = { readonly type: 
   /** Unix milliseconds. */
   readonly at: number
   readonly fact: T
+  /** What it does to the mail, all or nothing with the fact itself. Not part of what is recorded. */
+  readonly mail?: readonly MailChange[]
 }
 
 /** A fact as it stands in the log. `seq` grows by one from 1, over all streams; `version` by one within its stream. */
-export interface RecordedFact<T extends { readonly type: string } = { readonly type: string }> extends NewFact<T> {
+export interface RecordedFact<T extends { readonly type: string } = { readonly type: string }> extends Omit<NewFact<T>, 'mail'> {
   readonly seq: number
   readonly version: number
   readonly epoch: number
@@ -28,6 +31,8 @@ export interface EventLog<T extends { readonly type: string } = { readonly type:
   read(from: number): AsyncIterable<RecordedFact<T>>
   /** Sequence of the last committed fact, 0 when there is none. */
   head(): Promise<number>
+  /** Content that waits for somebody, as committed facts left it. */
+  readonly mail: MailStore
   close(): Promise<void>
 }
 

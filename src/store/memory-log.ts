@@ -4,10 +4,11 @@ import type { Address } from '../protocol/ids.ts'
 import { asyncFacts } from './async-facts.ts'
 import { createAppendQueue, type WaitingRow } from './append-queue.ts'
 import type { Base, Checkpoint, DurableLog, Snapshot } from './durable-log.ts'
+import { changeMail, type MailDisk, memoryMail } from './memory-mail.ts'
 import { LogRefused, LogUnusable, type RecordedFact } from './log.ts'
 import { memoryUpkeep } from './memory-upkeep.ts'
 
-interface StoredRow extends Omit<WaitingRow, 'data'> {
+interface StoredRow extends Omit<WaitingRow, 'data' | 'mail'> {
   readonly version: number
   readonly epoch: number
   /** Empty once erased, which JSON never is. */
@@ -24,6 +25,7 @@ export interface MemoryDisk {
   base: Base | undefined
   snapshots: readonly Snapshot[]
   checkpoints: readonly Checkpoint[]
+  readonly mail: MailDisk
 }
 
 export const memoryDisk = (): MemoryDisk => ({
@@ -33,6 +35,7 @@ export const memoryDisk = (): MemoryDisk => ({
   base: undefined,
   snapshots: [],
   checkpoints: [],
+  mail: new Map(),
 })
 
 /**
@@ -63,10 +66,11 @@ export const memoryLog = <T extends { readonly type: string }>({
     if (disk.epoch !== epoch) throw new LogRefused(`Epoch ${disk.epoch} has taken over the log from epoch ${epoch}: this one has to stop.`)
   }
 
-  const write = (row: WaitingRow): void => {
+  const write = ({ mail, ...row }: WaitingRow): void => {
     const version = (disk.versions.get(row.stream) ?? 0) + 1
     disk.versions.set(row.stream, version)
     disk.rows.push({ ...row, version, epoch })
+    if (mail) changeMail(disk.mail, mail)
   }
 
   const queue = createAppendQueue({ epoch, head: dropped() + disk.rows.length }, endOfTick, (rows, _firstSeq, done) => {
@@ -97,6 +101,7 @@ export const memoryLog = <T extends { readonly type: string }>({
     append: queue.append,
     read: from => asyncFacts(facts(from, queue.head())),
     head: () => Promise.resolve(queue.head()),
+    mail: memoryMail(disk.mail),
     ...memoryUpkeep<T>({ disk, queue, fence, write }),
     async close() {
       await queue.close()

@@ -3,6 +3,7 @@ import type { AppendQueue, WaitingRow } from './append-queue.ts'
 import type { DurableLog, Erasure } from './durable-log.ts'
 import { LogUnusable } from './log.ts'
 import type { MemoryDisk } from './memory-log.ts'
+import { eraseMail } from './memory-mail.ts'
 import { ERASED, spansOf } from './spans.ts'
 import { baseText, checkpointText } from './statements.ts'
 
@@ -20,7 +21,7 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
   readonly queue: AppendQueue
   readonly fence: () => void
   readonly write: (row: WaitingRow) => void
-}): Omit<DurableLog<T>, 'epoch' | 'append' | 'read' | 'head' | 'close'> => {
+}): Omit<DurableLog<T>, 'epoch' | 'append' | 'read' | 'head' | 'mail' | 'close'> => {
   let last: Promise<unknown> = Promise.resolve()
   const alone = <R>(run: () => Promise<R>): Promise<R> => {
     const mine = last.then(run)
@@ -36,7 +37,7 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
     ).answer
   const baseSeq = (): number => disk.base?.seq ?? 0
 
-  const eraseNow = ({ belongs, mentions, fact: declare, at, base }: Erasure<T>, sig: string, head: number) => {
+  const eraseNow = ({ subject, belongs, mentions, fact: declare, at, base }: Erasure<T>, sig: string, head: number) => {
     const seqs: number[] = []
     disk.rows.forEach((row, index) => {
       if (row.data === '') return
@@ -45,7 +46,8 @@ export const memoryUpkeep = <T extends { readonly type: string }>({
       seqs.push(baseSeq() + 1 + index)
     })
     const streams = [...disk.versions.keys()].filter(belongs)
-    if (seqs.length === 0 && streams.length === 0 && (base === undefined || base.state === disk.base?.state))
+    const mailed = eraseMail(disk.mail, subject)
+    if (mailed === 0 && seqs.length === 0 && streams.length === 0 && (base === undefined || base.state === disk.base?.state))
       return { appended: 0, rows: 0, seq: undefined }
     for (const seq of seqs) (disk.rows[seq - 1 - baseSeq()] as { data: string }).data = ''
     for (const stream of streams) disk.versions.delete(stream)

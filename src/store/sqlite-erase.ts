@@ -28,7 +28,7 @@ export const createErase = <T extends { readonly type: string }>(
   writing: Writing<T>,
   projections: Projections<T> | undefined,
 ): DurableLog<T>['erase'] => {
-  const { db, file, sha256, schemas, queue, insertion, models, transactFacts, outside, breathe, alone } = writing
+  const { db, file, sha256, schemas, queue, insertion, mail, models, transactFacts, outside, breathe, alone } = writing
 
   /** The base as it will be; undefined when there is none, or it does not know the person. */
   const baseWithout = async ({ subject, base: given, at }: Erasure<T>): Promise<StoredBase | undefined> => {
@@ -103,7 +103,8 @@ export const createErase = <T extends { readonly type: string }>(
     while (step(head, SOME));
     const modelled = modelRows()
     if (models && projections) models.apply(projections.erase(erasure.subject))
-    if (streams.size === 0 && seqs.length === 0 && base === undefined && modelRows() === modelled)
+    const mailed = mail.erase(erasure.subject)
+    if (mailed === 0 && streams.size === 0 && seqs.length === 0 && base === undefined && modelRows() === modelled)
       return { appended: 0, rows: 0, seq: undefined }
     db.exec("INSERT INTO permits (what) VALUES ('erase')")
     const emptyRow = db.prepare<[number]>('UPDATE facts SET data = NULL WHERE seq = ?')

@@ -11,6 +11,7 @@ import { createCompact, dropRemainder } from './sqlite-compact.ts'
 import { createErase } from './sqlite-erase.ts'
 import { refused, unusable } from './sqlite-errors.ts'
 import { createInsertion } from './sqlite-insertion.ts'
+import { createMailTable } from './sqlite-mail.ts'
 import { migrationsFolder, openForWriting, prepareForWriting, readMigrations } from './sqlite-open.ts'
 import { createRebuild, openModels } from './sqlite-rebuild.ts'
 import { baseSeqOf, createFactReader, headOf } from './sqlite-rows.ts'
@@ -79,6 +80,7 @@ const writeTo = <T extends { readonly type: string }>(
   const insertion = createInsertion(db, epoch, schemas, options)
   const reader = createFactReader<T>(db, file, schemas)
   const models = projections && openModels(db, reader, projections, troubled)
+  const mail = createMailTable(db, file)
   const writer = db.prepare<[], number>('SELECT epoch FROM writer').pluck()
   const projected = db.prepare<[number]>('UPDATE projected SET seq = ?')
 
@@ -91,6 +93,7 @@ const writeTo = <T extends { readonly type: string }>(
   const transaction = db.transaction((rows: readonly WaitingRow[], firstSeq: number) => {
     fence()
     insertion.insert(rows, firstSeq)
+    for (const row of rows) if (row.mail) mail.change(row.mail)
     if (models === undefined) return
     for (const row of rows) if (row.changes) models.carryOut(row, row.changes)
     projected.run(firstSeq + rows.length - 1)
@@ -109,7 +112,7 @@ const writeTo = <T extends { readonly type: string }>(
   const queue = createAppendQueue({ epoch, head: headOf(db) }, endOfTick, commit, models?.changesOf)
 
   const transactions = createTransactions({ db, file, queue, insertion, models }, fence, endOfTick)
-  const writing: Writing<T> = { db, file, sha256, schemas, reader, queue, insertion, models, ...transactions }
+  const writing: Writing<T> = { db, file, sha256, schemas, reader, queue, insertion, mail, models, ...transactions }
   const soon = <R>(run: () => R): Promise<R> =>
     new Promise(resolve => {
       resolve(run())
@@ -121,6 +124,7 @@ const writeTo = <T extends { readonly type: string }>(
     append: queue.append,
     read: from => reader.read(from, queue.head()),
     head: () => Promise.resolve(queue.head()),
+    mail,
     snapshots: createSnapshots(writing),
     check: from => checkSpan(writing, from, queue.head()),
     base: () => soon(() => readBase(db, file, schemas, sha256)),

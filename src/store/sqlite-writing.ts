@@ -4,6 +4,7 @@ import type { AppendQueue } from './append-queue.ts'
 import { LogUnusable } from './log.ts'
 import { isSqliteError, refused, unusable } from './sqlite-errors.ts'
 import type { Insertion } from './sqlite-insertion.ts'
+import type { MailTable } from './sqlite-mail.ts'
 import type { ModelTables } from './sqlite-models.ts'
 import type { FactReader } from './sqlite-rows.ts'
 import type { Schemas } from './upcasters.ts'
@@ -16,6 +17,7 @@ export interface Writing<T extends { readonly type: string }> {
   readonly reader: FactReader<T>
   readonly queue: AppendQueue
   readonly insertion: Insertion
+  readonly mail: MailTable
   /** The read models in the file; undefined when the log has none. */
   readonly models: ModelTables | undefined
   /**

@@ -36,6 +36,7 @@ const streamsOf: Readonly<Record<string, (fact: never) => string>> = {
   server: ({ server }: { server: string }) => `server:${server}`,
   session: ({ user }: { user: string }) => `session:${user}`,
   user: ({ user }: { user: string }) => `user:${user}`,
+  mailbox: ({ user }: { user: string }) => `mailbox:${user}`,
 }
 
 /** Makes the function that completes facts; it remembers the time and the transfers of the facts before. */

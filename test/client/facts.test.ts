@@ -1,15 +1,7 @@
 /** Pins and alarms: given facts, when keys are seen or trusted, then facts. */
 import t from 'tap'
-import {
-  clientLimits,
-  createClientState,
-  decideKeys,
-  decideServer,
-  decideServerTrust,
-  decideTrust,
-  type ClientFact,
-  type UserKeys,
-} from '../../src/client/facts.ts'
+import { decideKeys, decideServer, decideServerTrust, decideTrust } from '../../src/client/decisions.ts'
+import { clientLimits, createClientState, type ClientFact, type UserKeys } from '../../src/client/facts.ts'
 import type { PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
 
 const ann = 'ann' as UserId

@@ -14,7 +14,11 @@ t.test('the hello is signed and lists what we can; nothing is proved before the 
   t.match(hello, {
     type: 'USER_HELLO',
     from: ann.id,
-    payload: { pubkey: ann.keyText, meta: { display_name: 'ann' }, caps: ['ack', 'blocks', 'bound', 'notice', 'presence', 'proof'] },
+    payload: {
+      pubkey: ann.keyText,
+      meta: { display_name: 'ann' },
+      caps: ['ack', 'blocks', 'bound', 'notice', 'ping', 'presence', 'proof', 'receipts', 'servers'],
+    },
   })
   t.ok(isWellSigned(ann.keyText, { ...(hello as Heard), payloadText: JSON.stringify(hello?.payload) }))
   t.match(challenge, { type: 'CHALLENGE', payload: { nonce: /^[\w-]{43}$/ } })

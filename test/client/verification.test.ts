@@ -1,4 +1,5 @@
 /** What is shown as verified, and what never is (attacks 28 to 31, 37). */
+import { setImmediate as turn } from 'node:timers/promises'
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { canonical, directContent, seal, signText, stockKey, type StockKey } from '../helpers/stock-crypto.ts'
@@ -40,6 +41,7 @@ t.test('signed by the pinned key and bound to this envelope is verified; the con
   const at = soon()
   deliver(ann, annKey, bound('hello', ann, at), { ts: at })
   t.match(await me.waitFor('message'), { text: 'hello', from: ann.id, name: 'ann', verified: true, ts: at })
+  await turn()
   t.ok(me.facts().some(fact => fact.type === 'construction.learned' && fact.user === ann.id && fact.construction === 'text'))
 })
 

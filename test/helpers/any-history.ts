@@ -1,7 +1,7 @@
 /** Arbitrary histories of a node: facts of a few links, sessions, transfers and the bootstrap, in any order that time allows. */
 import fc from 'fast-check'
 import type { Fact } from '../../src/domain/facts.ts'
-import type { Address, FileId, PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
+import type { Address, Base64Url, FileId, PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
 import type { NewFact } from '../../src/store/log.ts'
 
 const server = fc.constantFrom('s1', 's2', 's3') as fc.Arbitrary<ServerId>
@@ -41,6 +41,21 @@ const facts: readonly fc.Arbitrary<Fact>[] = [
   fc.record({ type: fc.constant('transfer.began'), file }),
   fc.record({ type: fc.constant('transfer.ended'), file, chunks: fc.nat(9) }),
   fc.record({ type: fc.constant('transfer.failed'), file, why }),
+  fc.record({
+    type: fc.constant('mailbox.stored'),
+    user,
+    id: fc.constantFrom('m1', 'm2', 'm3'),
+    ts: fc.nat(9),
+    bytes: fc.nat(999),
+    until: fc.nat(9),
+    by: fc.constantFrom('x', 'y') as fc.Arbitrary<Base64Url>,
+  }),
+  fc.record({
+    type: fc.constant('mailbox.released'),
+    user,
+    ids: fc.subarray(['m1', 'm2', 'm3']),
+    why: fc.constantFrom('delivered', 'expired'),
+  }),
   fc.record({ type: fc.constant('bootstrap.asked'), introducer: fc.constant('h:1'), attempt: fc.nat(9) }),
   fc.record({ type: fc.constant('bootstrap.failed'), introducer: fc.constant('h:1'), why }),
   fc.record({ type: fc.constant('bootstrap.joined'), introducer: server }),
@@ -53,6 +68,7 @@ const facts: readonly fc.Arbitrary<Fact>[] = [
 /** The stream that a node records a fact in. */
 const streamOf = (fact: Fact): Address => {
   const kind = fact.type.slice(0, fact.type.indexOf('.'))
+  if (kind === 'mailbox' && 'user' in fact) return `mailbox:${fact.user}`
   if ((kind === 'link' || kind === 'server') && 'server' in fact) return `${kind}:${fact.server}`
   if (kind === 'user' && 'user' in fact) return `user:${fact.user}`
   if ('user' in fact) return `session:${fact.user}`

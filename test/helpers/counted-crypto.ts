@@ -35,6 +35,8 @@ export const countedCrypto = (crypto: Crypto): CountedCrypto => {
       return counted(crypto.sign(key, message))
     },
     verify: (...args) => counted(crypto.verify(...args)),
+    encrypt: (...args) => counted(crypto.encrypt(...args)),
+    decrypt: (...args) => counted(crypto.decrypt(...args)),
     importPublicKey: text => counted(crypto.importPublicKey(text)),
     working: () => working,
     signed: () => signatures,

@@ -40,6 +40,7 @@ export const createHeldLog = <F extends { readonly type: string }>(recorded: rea
       for (const row of rows.slice(from - 1)) yield await Promise.resolve(row)
     },
     head: () => Promise.resolve(recorded.length),
+    mail: { read: () => Promise.resolve([]), size: () => Promise.resolve({ count: 0, bytes: 0 }) },
     close: () => Promise.resolve(),
   }
 }

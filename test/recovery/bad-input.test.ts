@@ -233,7 +233,10 @@ t.test('a server whose first facts cannot be recorded says so and ends, though i
   )
   const { code, stderr } = await rig.run(['serve', '--data', copy, '--port', '0', '--json'])
   t.equal(code, 1)
-  t.match(stderr, /Nothing more can be recorded\. The log .* cannot be used \(the disk fails\): put a backup in its place.*the server stops/)
+  t.match(
+    stderr,
+    /Nothing more can be recorded\. The log .* cannot be used \(the disk fails\): put a backup in its place.*the server stops/,
+  )
   t.notMatch(stderr, /a bug/)
 })
 

@@ -24,7 +24,10 @@ export interface MeshUser {
   readonly ended: readonly { readonly code: number; readonly reason: string }[]
   /** Acknowledged by the node. */
   attached(): boolean
-  send(type: string, to: string, payload: unknown): Promise<void>
+  send(type: string, to: string, payload: unknown, ts?: number): Promise<void>
+  /** The same text, to be sent again with `raw`. */
+  sign(type: string, to: string, payload: unknown, ts?: number): Promise<string>
+  raw(text: string): void
   leave(): void
   /** The socket breaks. */
   drop(): void
@@ -55,10 +58,10 @@ export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options
   const host = mesh.network.host(`user ${n}`)
   const heard: HeardFrame[] = []
   const ended: { code: number; reason: string }[] = []
-  const text = async (type: string, to: string, payload: unknown): Promise<string> => {
+  const text = async (type: string, to: string, payload: unknown, ts = Math.floor(mesh.clock.now())): Promise<string> => {
     const payloadText = canonicalOf(payload)
     const sig = await signPayload(mesh.crypto, privateKey, payloadText)
-    return encodeFrame({ type, from: id, to, ts: Math.floor(mesh.clock.now()), payloadText, sig })
+    return encodeFrame({ type, from: id, to, ts, payloadText, sig })
   }
   const caps = options.caps ?? (proof ? ['proof', 'ack'] : [])
   const hello = await text('USER_HELLO', '*', { client: 'test', pubkey: key.publicText, meta: { display_name: name }, caps })
@@ -98,8 +101,12 @@ export const connectUser = async (mesh: Mesh, node: MeshNode, n: number, options
     ended,
     host,
     attached: () => heard.some(({ type, payload }) => type === 'ACK' && payload['msg_ref'] === 'USER_HELLO'),
-    send: async (type, to, payload) => {
-      socket.send([await text(type, to, payload)])
+    send: async (type, to, payload, ts) => {
+      socket.send([await text(type, to, payload, ts)])
+    },
+    sign: text,
+    raw: signed => {
+      socket.send([signed])
     },
     leave: () => {
       socket.close(1000, '')

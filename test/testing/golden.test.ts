@@ -48,8 +48,8 @@ t.test('a part of a node that came later is not compared, one that went is misse
   const older = await compareWithGolden(folded, { ...golden, hash: '', state: { ...golden.state, node } })
   t.same(older.differences, [])
   t.not(older.hash, golden.hash, 'the hash is of what is compared')
-  const richer = { ...golden.state, node: { ...golden.state.node, mailboxes: [] } }
-  t.same((await compareWithGolden(folded, { ...golden, state: richer })).differences, ['node.mailboxes: recorded [], now nothing'])
+  const richer = { ...golden.state, node: { ...golden.state.node, polls: [] } }
+  t.same((await compareWithGolden(folded, { ...golden, state: richer })).differences, ['node.polls: recorded [], now nothing'])
 })
 
 t.test('many differences are cut short', async t => {
