@@ -44,11 +44,24 @@ export const facts = (world: World, judge: Judge): Witness => {
   const newest = new Map<string, PresenceSeq>()
   const nameOf = (server: ServerId, seq: PresenceSeq): string => `${server} ${seq.join('.')}`
 
+  /** `server user` → what the server recorded about them, in order. */
+  const sayings = new Map<string, { readonly seq: PresenceSeq; readonly is: 'there' | 'gone' }[]>()
+  const note = (server: ServerId, user: string, seq: PresenceSeq, is: 'there' | 'gone'): void => {
+    said.set(nameOf(server, seq), `${user} is ${is}`)
+    const about = `${server} ${user}`
+    const before = sayings.get(about)
+    if (before === undefined) sayings.set(about, [{ seq, is }])
+    else before.push({ seq, is })
+  }
+  /** A list as of a sequence says of everybody who is not on it that they are gone. */
+  const wasGone = (server: ServerId, user: string, seq: PresenceSeq): boolean =>
+    sayings.get(`${server} ${user}`)?.findLast(({ seq: then }) => compareSeq(then, seq) <= 0)?.is !== 'there'
+
   const own = (server: SimulatedServer, fact: Fact): void => {
-    if (fact.type === 'session.attached') said.set(nameOf(server.id, fact.seq), `${fact.user} is there`)
-    else if (fact.type === 'session.ended') said.set(nameOf(server.id, fact.seq), `${fact.user} is gone`)
+    if (fact.type === 'session.attached') note(server.id, fact.user, fact.seq, 'there')
+    else if (fact.type === 'session.ended') note(server.id, fact.user, fact.seq, 'gone')
     else if (fact.type === 'stream.dropped' && fact.removal !== undefined)
-      said.set(nameOf(server.id, fact.removal), `${fact.stream.slice(fact.stream.indexOf(':') + 1)} is gone`)
+      note(server.id, fact.stream.slice(fact.stream.indexOf(':') + 1), fact.removal, 'gone')
   }
   /** The server does not list this person as its own, or only since later. */
   const isUnlisted = (origin: SimulatedServer, user: UserId, seq: PresenceSeq): boolean => {
@@ -61,8 +74,9 @@ export const facts = (world: World, judge: Judge): Witness => {
     const about = `${server.name} ${fact.server} ${fact.user}`
     const before = newest.get(about) ?? [0, 0]
     const now = fact.seq ?? [0, 0]
+    const claims = shadows.get(server)?.state.directory.users.get(fact.user)?.claims ?? []
     // whoever was unlisted while their server was away is listed again by the same word
-    const least = fact.type === 'user.advertised' ? 0 : 1
+    const least = fact.type === 'user.advertised' && claims.every(claim => claim.server !== fact.server) ? 0 : 1
     judge.check(
       'newest',
       Math.sign(compareSeq(now, before)) >= least,
@@ -76,7 +90,7 @@ export const facts = (world: World, judge: Judge): Witness => {
     if (fact.type === 'user.removed' && there === undefined && origin !== undefined && isUnlisted(origin, fact.user, now)) return
     judge.check(
       'authentic',
-      there === claim,
+      there === claim || (fact.type === 'user.removed' && there !== undefined && wasGone(fact.server, fact.user, now)),
       () =>
         `${server.name} believed of ${origin?.name ?? fact.server} that ${claim} (${fact.seq?.join('.') ?? 'no sequence'}), which had said "${there ?? 'nothing'}"`,
     )
