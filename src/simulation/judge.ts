@@ -5,6 +5,8 @@ export const invariants = {
   delivered: 'what is sent while its way has no fault is shown within 5 s',
   shown_once: 'a program that lives shows no message twice',
   in_order: 'what one person writes to another is shown in the order of writing',
+  accepted: 'a message that was said to be delivered was shown, and one that waits is shown when its reader is there',
+  kept: 'a message that a program said it keeps until it is accepted is shown in the end',
   truthful: 'what is shown as verified was written by that person, to whoever sees it, in these words',
   intact: 'a file that is shown as verified is the one that was sent, byte for byte',
   confidential: 'no server and nobody between ever holds a message in the clear',

@@ -49,14 +49,19 @@ export const startLoad = (world: World, { everyMs }: { readonly everyMs: number 
     }
     const there = client.users().flatMap(({ user_id }) => (user_id === user.id ? [] : (byId.get(user_id) ?? [])))
     if (there.length === 0) return 0
+    // the text is its own reference, by which its sender hears what became of it
+    const tell = (other: SimulatedUser, nth = number): void => {
+      const text = said([other], 'direct', nth)
+      void client.tell(other.id, text, { ref: text })
+    }
     if (what === 'all') void client.all(said(there, 'public'))
     else {
       const other = dice.pick(there)
       if (what === 'burst') {
-        for (let nth = number; nth < number + BURST; nth += 1) void client.tell(other.id, said([other], 'direct', nth))
+        for (let nth = number; nth < number + BURST; nth += 1) tell(other, nth)
         return BURST
       }
-      if (what === 'tell') void client.tell(other.id, said([other], 'direct'))
+      if (what === 'tell') tell(other)
       else void client.sendFile(other.id, `${dice.whole(1, FILE_BYTES)} file of ${user.name} ${number}`)
     }
     return 1

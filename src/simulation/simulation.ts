@@ -115,6 +115,7 @@ export const simulate = async (options: SimulationOptions, ground: Ground, watch
   load.stop()
   // what is on its way arrives
   await schedule.run(schedule.now() + 2 * LOOK_MS)
+  if (wrong.length === 0) world.witnesses.ended()
 
   for (const server of [...world.servers, ...(world.liar === undefined ? [] : [world.liar])]) {
     server.kill()

@@ -38,6 +38,8 @@ export interface Witness {
   showed?(user: SimulatedUser, event: ClientEvent): void
   userStarted?(user: SimulatedUser): void
   userDied?(user: SimulatedUser): void
+  /** The world is well again, and about to end. */
+  ended?(): void
   /** A fault began, changed or ended. */
   fault?(name: string, what: string, details: Readonly<Record<string, unknown>>): void
 }
@@ -58,6 +60,7 @@ const names = [
   'showed',
   'userStarted',
   'userDied',
+  'ended',
   'fault',
 ] as const satisfies readonly (keyof Witness)[]
 

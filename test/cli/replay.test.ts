@@ -185,6 +185,9 @@ t.test('--step walks forwards and backwards', async t => {
   t.same((await end()).code, 0)
 })
 
+/** Bytes: SQLite writes the WAL back when it has 4,000 pages, and a commit may go beyond. */
+const CHECKPOINTED = 20_000_000
+
 t.test('a walk that is left open does not let the log of a busy node grow, and sees what came', async t => {
   const place = t.testdir()
   const log = await writeLog(place, facts)
@@ -192,7 +195,7 @@ t.test('a walk that is left open does not let the log of a busy node grow, and s
   let at = facts.at(-1)?.at ?? 0
   const work = async (): Promise<number> => {
     let most = 0
-    for (let batch = 0; batch < 50; batch += 1) {
+    for (let batch = 0; batch < 100; batch += 1) {
       const more = Array.from({ length: 400 }, (): NewFact<Fact> => {
         at += 1
         return { stream: `link:${peer}`, at, fact: { type: 'link.closed', server: peer as never, why: 'x'.repeat(200) } }
@@ -206,8 +209,8 @@ t.test('a walk that is left open does not let the log of a busy node grow, and s
   await line()
   t.match(await type('n'), { seq: 1 })
   const most = await work()
-  t.ok(most < 8_000_000, `the WAL had ${most} bytes at most`)
-  t.match(await type('l'), { seq: head + 20_000 })
+  t.ok(most < CHECKPOINTED, `the WAL had ${most} bytes at most`)
+  t.match(await type('l'), { seq: head + 40_000 })
   t.equal((await end()).code, 0)
 
   // the same with a transaction held open shows that the measure measures
@@ -217,7 +220,7 @@ t.test('a walk that is left open does not let the log of a busy node grow, and s
   const grown = await work()
   held.close()
   await log.close()
-  t.ok(grown > 8_000_000, `with a transaction held open it had ${grown} bytes`)
+  t.ok(grown > CHECKPOINTED, `with a transaction held open it had ${grown} bytes`)
 })
 
 const runNode = async (file: string) => {

@@ -8,6 +8,8 @@ import type { Sending, Witness } from '../witness.ts'
 import type { World } from '../world.ts'
 
 export const DELIVERY_MS = 5_000
+/** What is kept is sent again within it. */
+const RESENT_MS = 35_000
 
 /** A text in base64 has one of three forms, by where it begins; each without the characters that what stands beside it decides. */
 const encoded = [0, 1, 2].map(before => {
@@ -26,6 +28,14 @@ export const messages = (world: World, judge: Judge): Witness => {
   const shown = new Map<SimulatedUser, Set<string>>()
   /** `from>to` → the number shown last. */
   const latest = new Map<string, number>()
+
+  /** Texts that were shown as verified to their reader, in any life of their program. */
+  const read = new Set<string>()
+  /** Texts of which their sender was told that they wait at the reader's server. */
+  const waiting = new Set<string>()
+
+  /** Texts that their sender's program keeps → since when. */
+  const keeping = new Map<string, number>()
 
   const has = (user: SimulatedUser, text: string): boolean => shown.get(user)?.has(text) === true
 
@@ -55,6 +65,14 @@ export const messages = (world: World, judge: Judge): Witness => {
     },
     showed(user, event) {
       if (event.event === 'file' && event.verified) intact(user, event)
+      if (event.event === 'sent' && event.ref !== null && sendings.get(event.ref)?.kind === 'direct') {
+        const { ref, status } = event
+        if (status === 'waiting') waiting.add(ref)
+        if (status === 'sent') keeping.set(ref, schedule.now())
+        if (status === 'failed') keeping.delete(ref)
+        if (status === 'delivered')
+          judge.check('accepted', read.has(ref), () => `${user.name} was told that "${ref}" was delivered, which nobody was shown`)
+      }
       if (event.event !== 'message') return
       const { text, from, verified } = event
       const sending = sendings.get(text)
@@ -66,11 +84,20 @@ export const messages = (world: World, judge: Judge): Witness => {
       if (!verified) return
       judge.check('shown_once', !has(user, text), () => `${user.name} was shown "${text}" twice`)
       shown.get(user)?.add(text)
+      read.add(text)
       if (sending === undefined) return
       const pair = `${sending.from.name}>${user.name}`
       const before = latest.get(pair) ?? 0
       judge.check('in_order', sending.number >= before, () => `${user.name} was shown "${text}" after number ${before}`)
       latest.set(pair, Math.max(before, sending.number))
+    },
+    ended() {
+      const well = schedule.now() - RESENT_MS
+      if (trouble.lastAt() < well)
+        for (const [text, since] of keeping)
+          if (since < well) judge.check('kept', read.has(text), () => `"${text}" was said to be sent, and was never shown`)
+      for (const text of waiting)
+        judge.check('accepted', read.has(text), () => `"${text}" waited for its reader, who is there and was never shown it`)
     },
     frameSent(from, to, text) {
       judge.check('confidential', !isReadable(text), () => `${from.name} sent ${to.name} a text in the clear: ${text.slice(0, 200)}`)
