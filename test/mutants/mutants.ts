@@ -19,7 +19,7 @@ export interface PlantedMistake {
 export const SEEDS_ENOUGH = 40
 
 export const plantedMistakes: readonly PlantedMistake[] = [
-  { name: 'acknowledge-before-commit', mistake: 'what waits for a commit leaves at once', seenBy: 'recorded_first', seed: 1 },
+  { name: 'acknowledge-before-commit', mistake: 'what waits for a commit leaves at once', seenBy: 'recorded_first', seed: 2 },
   {
     name: 'swallow-failed-commit',
     mistake: 'a node whose log refused goes on as if it had not',
@@ -27,13 +27,6 @@ export const plantedMistakes: readonly PlantedMistake[] = [
     seed: 1,
     faults: ['disk_before', 'user_kill', 'leave'],
     seconds: 180,
-  },
-  { name: 'newest-commit-first', mistake: 'of several commits under way the last lets its effects out first', seenBy: 'in_order', seed: 2 },
-  {
-    name: 'newest-frame-first',
-    mistake: 'frames that wait for their signatures overtake each other in one lane',
-    seenBy: 'in_order',
-    seed: 3,
   },
   {
     name: 'forget-order-at-restart',
