@@ -88,13 +88,6 @@ export const plantedMistakes: readonly PlantedMistake[] = [
     seed: 1,
     faults: ['home_steals'],
   },
-  {
-    name: 'show-duplicates',
-    mistake: 'a client does not compare what it has shown',
-    seenBy: 'shown_once',
-    seed: 1,
-    faults: ['home_again'],
-  },
   { name: 'send-in-the-clear', mistake: 'a client does not encrypt', seenBy: 'confidential', seed: 1 },
   { name: 'server-replaces-key', mistake: 'a server takes the key of the last advertisement', seenBy: 'keys', seed: 2 },
   { name: 'client-replaces-key', mistake: 'a client takes the last key that it was told', seenBy: 'keys', seed: 1, faults: ['home_key'] },
@@ -115,7 +108,6 @@ export const plantedMistakes: readonly PlantedMistake[] = [
     seed: 1,
     faults: ['cut', 'kill'],
   },
-  { name: 'no-watch-over-silence', mistake: 'nobody notices that a link is silent', seenBy: 'converged', seed: 1, faults: ['half_open'] },
   {
     name: 'keep-ended-sessions',
     mistake: 'the machine of a session stays when the session is over',
