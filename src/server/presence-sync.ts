@@ -79,7 +79,10 @@ export const createPresenceSync = (node: Node): PresenceSync => {
 
   const send = (server: ServerId, type: 'PRESENCE_ASK' | 'PRESENCE_TELL', payload: object): void => {
     const event = signedEvent(node.signer, payload, 'presence')
-    node.links.send(server, 'traffic', frameText(event, { type, from: node.self.id, to: server, ts: node.nextTs() }))
+    // the live state is ahead of the log, and what is told of it has to be safe
+    node.runtime.release(() => {
+      node.links.send(server, 'traffic', frameText(event, { type, from: node.self.id, to: server, ts: node.nextTs() }))
+    })
   }
 
   const later = (server: ServerId, ms: number): void => {
@@ -178,7 +181,7 @@ export const createPresenceSync = (node: Node): PresenceSync => {
         })
       }
       const wait = bucketOf(questions, origin).borrow()
-      if (wait === 0) node.runtime.release(answer)
+      if (wait === 0) answer()
       else node.timers.arm(`answer ${origin}`, wait, answer)
     },
     told({ payload, sig = '' }, origin) {

@@ -186,7 +186,7 @@ t.test('--step walks forwards and backwards', async t => {
 })
 
 /** Bytes: SQLite writes the WAL back when it has 4,000 pages, and a commit may go beyond. */
-const CHECKPOINTED = 20_000_000
+const CHECKPOINTED = 18_000_000
 
 t.test('a walk that is left open does not let the log of a busy node grow, and sees what came', async t => {
   const place = t.testdir()

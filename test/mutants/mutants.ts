@@ -115,4 +115,19 @@ export const plantedMistakes: readonly PlantedMistake[] = [
     seed: 1,
     faults: ['leave', 'vanish'],
   },
+  {
+    name: 'say-waiting-without-keeping',
+    mistake: 'a server says that a message waits in a mailbox that it does not keep',
+    seenBy: 'accepted',
+    seed: 1,
+  },
+  { name: 'send-only-once', mistake: 'a client sends no message again', seenBy: 'delivered', seed: 2 },
+  {
+    name: 'drop-outbox-at-resume',
+    mistake: 'a program that is started again forgets what it kept',
+    seenBy: 'delivered',
+    seed: 2,
+    faults: ['user_kill', 'user_point', 'alone', 'halves'],
+    seconds: 180,
+  },
 ]
