@@ -13,8 +13,11 @@ import { frameText, signedEvent } from './signed-event.ts'
 type Why = Extract<MailboxFact, { readonly type: 'mailbox.released' }>['why']
 
 export interface Delivery {
-  /** Takes a message for a user who is here, or was here last. False when it can neither be delivered nor kept. */
-  take(parcel: Parcel): boolean
+  /**
+   * Takes a message for a user who is here, or was here last. False when it can neither be delivered nor kept; `failed` is called when
+   * that turns out later.
+   */
+  take(parcel: Parcel, failed: (error: unknown) => void): boolean
   /** A reader is here: what was on its way to a socket before goes into the mailbox, and what waits there to this one. */
   attached(user: UserId, connection: Connection, peer: UserPeer): void
   /** A reader's socket is gone: what was on its way goes into the mailbox. */
@@ -98,15 +101,16 @@ export const createDelivery = (node: Node): Delivery => {
   }
 
   /** Hands a message to the reader's socket after everything before it. */
-  const push = (user: UserId, reader: Reader, id: string, parcel: Parcel, stored: boolean): void => {
+  const push = (user: UserId, reader: Reader, id: string, parcel: Parcel, stored: boolean, failed?: (error: unknown) => void): void => {
     const { inner, ts, payload } = parcel
     const marked = { ...payload, ...(reader.receipts && { receipt: true }), ...(inner !== 'MSG_DIRECT' && { inner_type: inner }) }
     const text = frameText(signedEvent(node.signer, marked, priorityOf(inner)), { type: 'USER_DELIVER', from: node.self.id, to: user, ts })
     if (reader.receipts || stored) reader.onTheWay.set(id, { parcel, stored })
     node.runtime.release(() => {
-      reader.connection.channel.send('traffic', text, () => {
-        // too busy to sign: its sender sends it again, and the mailbox still has it
+      reader.connection.channel.send('traffic', text, error => {
+        // too busy to sign: its sender hears of it and sends it again, or the mailbox still has it
         reader.onTheWay.delete(id)
+        failed?.(error)
       })
       if (!reader.receipts) void text.then(() => handed(user, reader, id, parcel, stored)).catch(() => {})
     })
@@ -207,7 +211,7 @@ export const createDelivery = (node: Node): Delivery => {
   }
 
   return {
-    take(parcel) {
+    take(parcel, failed) {
       const { recipient: user, sender, via } = parcel
       const id = referenceOf(parcel, node.ports.crypto)
       const reader = readers.get(user)
@@ -218,7 +222,7 @@ export const createDelivery = (node: Node): Delivery => {
       if (reader?.onTheWay.has(id) === true) return true
       if (asksReceiptOf(parcel) && node.receipts.answered({ id, sender, recipient: user }, via)) return true
       if (reader === undefined || free(reader) === 0 || backlog(user, reader)) return store(id, parcel)
-      push(user, reader, id, parcel, false)
+      push(user, reader, id, parcel, false, failed)
       return true
     },
     attached(user, connection, peer) {

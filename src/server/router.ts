@@ -55,7 +55,7 @@ export const createRouter = (node: Node): Router => {
 
   /** Hands a parcel to a user whose home is here; false when it can be neither delivered nor kept. */
   const deliverHere = (parcel: Parcel, failed: (error: unknown) => void): boolean => {
-    if (!isFile(parcel.inner)) return node.delivery.take(parcel)
+    if (!isFile(parcel.inner)) return node.delivery.take(parcel, failed)
     const connection = node.sessions.connectionOf(parcel.recipient)
     if (connection === undefined) return false
     if (parcel.inner === 'FILE_START')
