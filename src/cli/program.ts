@@ -4,46 +4,42 @@ import { Command, CommanderError } from 'commander'
 import { KeyFileError } from '../crypto/node-key-file.ts'
 import { LogRefused, LogUnusable } from '../store/log.ts'
 import { CommandFailure, exitCodes, type ExitCode } from './failure.ts'
-import { addDemo } from './demo.ts'
-import { addKeys } from './keys.ts'
-import { addLog } from './log.ts'
-import { addMachine } from './machine.ts'
-import { addReplay } from './replay.ts'
-import { addLogAdmin } from './log-admin.ts'
-import { addChat } from './chat.ts'
-import { addPeers, addUsers } from './peers.ts'
-import { addSimulate } from './simulate.ts'
-import { addState } from './state.ts'
-import { addStatus } from './status.ts'
-import { addServe } from './serve.ts'
 import { withExamples } from './options.ts'
 import { tell } from './output.ts'
 
-/** Each adds one command with its subcommands, in the order of the help. */
-const commands: readonly ((program: Command) => void)[] = [
-  addServe,
-  addDemo,
-  addChat,
-  addKeys,
-  program => {
-    addLogAdmin(addLog(program))
+type Add = (program: Command) => unknown
+
+/**
+ * Command → what adds it with its subcommands, in the order of the help. Each is read when it is wanted: a server's parts take longer to read than
+ * many a command takes to run.
+ */
+const commands: Readonly<Record<string, () => Promise<Add>>> = {
+  serve: async () => (await import('./serve.ts')).addServe,
+  demo: async () => (await import('./demo.ts')).addDemo,
+  chat: async () => (await import('./chat.ts')).addChat,
+  keys: async () => (await import('./keys.ts')).addKeys,
+  log: async () => {
+    const [{ addLog }, { addLogAdmin }] = [await import('./log.ts'), await import('./log-admin.ts')]
+    return program => {
+      addLogAdmin(addLog(program))
+    }
   },
-  addStatus,
-  addPeers,
-  addUsers,
-  addState,
-  addReplay,
-  addMachine,
-  addSimulate,
-]
+  status: async () => (await import('./status.ts')).addStatus,
+  peers: async () => (await import('./peers.ts')).addPeers,
+  users: async () => (await import('./peers.ts')).addUsers,
+  state: async () => (await import('./state.ts')).addState,
+  replay: async () => (await import('./replay.ts')).addReplay,
+  machine: async () => (await import('./machine.ts')).addMachine,
+  simulate: async () => (await import('./simulate.ts')).addSimulate,
+}
 
 const version = (): string => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
   return version
 }
 
-/** The whole command line; nothing runs before it is parsed. */
-export const createProgram = (): Command => {
+/** The command line; nothing runs before it is parsed. With `only` one command, or all where there is none of that name. */
+export const createProgram = async (only?: string): Promise<Command> => {
   const program = new Command('socp')
     .description('A decentralised, end-to-end encrypted chat: server and terminal client for SOCP v1.3')
     .version(version())
@@ -54,7 +50,8 @@ export const createProgram = (): Command => {
     ['socp chat --server ws://127.0.0.1:9000 --name ann', 'chat on it'],
     ['socp log ls', 'see what happened to it'],
   ])
-  for (const add of commands) add(program)
+  const wanted = only !== undefined && Object.hasOwn(commands, only) ? [only] : Object.keys(commands)
+  for (const name of wanted) (await commands[name]?.())?.(program)
   return program
 }
 
@@ -80,7 +77,7 @@ const exitCodeOf = (error: unknown): ExitCode => {
 /** Runs the command line; answers the exit code. A rejection is a bug. */
 export const runProgram = async (args: readonly string[]): Promise<ExitCode> => {
   try {
-    await createProgram().parseAsync(args, { from: 'user' })
+    await (await createProgram(args[0])).parseAsync(args, { from: 'user' })
     return exitCodes.done
   } catch (error) {
     return exitCodeOf(error)

@@ -18,22 +18,22 @@ const helpOf = (command: Command): string => {
   return text
 }
 
-t.test('every command has a description and examples in its help', t => {
-  for (const [path, command] of all(createProgram())) {
+t.test('every command has a description and examples in its help', async t => {
+  for (const [path, command] of all(await createProgram())) {
     const name = ['socp', ...path].join(' ')
     const help = helpOf(command)
     t.not(command.description(), '', `${name} says what it does`)
     t.match(help, /\nExamples:\n {2}\$ socp /, `${name} has examples`)
     for (const option of command.options) t.not(option.description, '', `${name} ${option.flags} says what it is for`)
   }
-  t.end()
 })
 
-t.test('every example is a command line that the program knows', t => {
-  for (const [path, command] of all(createProgram()))
+t.test('every example is a command line that the program knows', async t => {
+  const whole = await createProgram()
+  for (const [path, command] of all(whole))
     for (const [, line = ''] of helpOf(command).matchAll(/^ {2}\$ socp (.*?) +#/gm)) {
       const words = line.split(' ')
-      let at: Command | undefined = createProgram()
+      let at: Command | undefined = whole
       for (const word of words) {
         if (word.startsWith('-')) break
         const below: Command | undefined = at.commands.find(candidate => candidate.name() === word)
@@ -48,7 +48,6 @@ t.test('every example is a command line that the program knows', t => {
           `"${line}": ${flag} exists`,
         )
     }
-  t.end()
 })
 
 t.test('wrong usage ends with 2 and words on standard error only', async t => {
