@@ -1,6 +1,6 @@
 /** Whose key is whose: pins the first keys seen of everybody, raises the alarm when they change, and asks the server for those that are missing. */
 import { createRecent } from '../crypto/recent.ts'
-import { parsePublicKey } from '../crypto/public-key.ts'
+import { createKeyTexts } from '../crypto/public-key.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto, PublicKey } from '../ports/crypto.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -70,6 +70,7 @@ interface Request {
 
 export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, alarm, refused }: KeyBookOptions): KeyBook => {
   const imported = createRecent<PublicKeyText, Promise<PublicKey>>(1_024)
+  const keyText = createKeyTexts(1_024)
   const requests = new Map<UserId, Request>()
   /** What was announced of people, whether or not they are listed: who is away can be written to. */
   const lately = createRecent<UserId, NonNullable<Member['announced']>>(maxLately)
@@ -119,8 +120,8 @@ export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, 
   }
 
   const normalised = ({ pubkey, encPubkey }: { readonly pubkey: string; readonly encPubkey: string | undefined }): UserKeys => {
-    const verify = parsePublicKey(pubkey).text
-    const encrypt = encPubkey === undefined || encPubkey === '' ? verify : parsePublicKey(encPubkey).text
+    const verify = keyText(pubkey)
+    const encrypt = encPubkey === undefined || encPubkey === '' ? verify : keyText(encPubkey)
     return encrypt === verify ? { pubkey: verify } : { pubkey: verify, encPubkey: encrypt }
   }
 

@@ -2,6 +2,7 @@
 import { fromBase64Url, toBase64Url } from '../protocol/encoding.ts'
 import type { PublicKeyText } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
+import { createRecent } from './recent.ts'
 import { badKey, readPkcs8, readSpki, writeSpki } from './rsa-structure.ts'
 
 export interface ParsedPublicKey {
@@ -21,6 +22,18 @@ export const parsePublicKey = (text: string): ParsedPublicKey => {
   const spki = text.includes('-----BEGIN') ? fromPem(text) : fromEncoded(text)
   readSpki(spki)
   return { spki, text: toBase64Url(spki) as string as PublicKeyText }
+}
+
+/** The same for the text alone, reading each only once while it is in use: the same keys come with every message and advertisement. */
+export const createKeyTexts = (remembered: number): ((text: string) => PublicKeyText) => {
+  const known = createRecent<string, PublicKeyText>(remembered)
+  return text => {
+    const before = known.get(text)
+    if (before !== undefined) return before
+    const { text: normal } = parsePublicKey(text)
+    known.set(text, normal)
+    return normal
+  }
 }
 
 /** The public half of PKCS#8 DER, under the same rule; throws `ProtocolError BAD_KEY`. */

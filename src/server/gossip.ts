@@ -1,5 +1,4 @@
 /** Presence: what others say is verified, applied and passed on unchanged; what happens here is signed once and told to all (SOCP §8.2). */
-import { parsePublicKey } from '../crypto/public-key.ts'
 import { createRecent } from '../crypto/recent.ts'
 import { verifyPayload } from '../crypto/transport-signature.ts'
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
@@ -181,7 +180,7 @@ export const createGossip = (node: Node): Gossip => {
               ...(frame.payload.seq === undefined ? {} : { seq: frame.payload.seq }),
               digest,
             }
-          : advertised(frame, origin, digest, attachedAt)
+          : advertised(node.keys, frame, origin, digest, attachedAt)
       const awaited = direct && fact.type === 'user.advertised' && node.sync.isAwaited(origin, user, fact.seq)
       // the other half is for people who attach here: what others invent must not keep them out
       const { usersPerServer, pins } = node.config.limits
@@ -264,6 +263,7 @@ export const createGossip = (node: Node): Gossip => {
 }
 
 const advertised = (
+  keys: Node['keys'],
   frame: Frame<'USER_ADVERTISE'>,
   server: ServerId,
   digest: Base64Url,
@@ -276,8 +276,8 @@ const advertised = (
     server,
     meta: read.meta,
     caps: read.caps,
-    ...(read.pubkey === undefined ? {} : { pubkey: parsePublicKey(read.pubkey).text }),
-    ...(read.encPubkey === undefined ? {} : { encPubkey: parsePublicKey(read.encPubkey).text }),
+    ...(read.pubkey === undefined ? {} : { pubkey: keys.normal(read.pubkey) }),
+    ...(read.encPubkey === undefined ? {} : { encPubkey: keys.normal(read.encPubkey) }),
     ...(read.seq === undefined ? {} : { seq: read.seq }),
     digest,
     ...(read.since === undefined ? {} : { since: read.since }),

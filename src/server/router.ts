@@ -7,7 +7,6 @@ import { type ServerId, userId, type UserId } from '../protocol/ids.ts'
 import { verifyContent } from '../crypto/content.ts'
 import { contentFields } from '../protocol/content-fields.ts'
 import { ownContentForm } from '../protocol/content-forms.ts'
-import { parsePublicKey } from '../crypto/public-key.ts'
 import type { Priority } from '../crypto/signing-queue.ts'
 import type { Lane } from './channel.ts'
 import type { Connection, UserPeer } from './connection.ts'
@@ -143,7 +142,7 @@ export const createRouter = (node: Node): Router => {
   return {
     fromUser(connection, sender, frame) {
       const { payload } = frame
-      if (payload.sender_pub !== undefined && parsePublicKey(payload.sender_pub).text !== sender.key.text)
+      if (payload.sender_pub !== undefined && node.keys.normal(payload.sender_pub) !== sender.key.text)
         throw new ProtocolError('BAD_KEY', 'sender_pub', 'sender_pub is not the key under which this user is attached.')
       if (EVERYBODY.has(frame.to)) {
         if (frame.type !== 'MSG_PUBLIC_CHANNEL' && !('public' in payload && payload.public === true))
