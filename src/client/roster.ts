@@ -113,7 +113,8 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
       if (presence !== 'online') return true
       lapsed.delete(server)
       for (const member of back ?? []) if (!members.has(member.id)) enter({ ...member, presence })
-      return back !== undefined || here.length > 0
+      // those who are listed although it was in doubt came back one by one: there may be others who were not listed
+      return back !== undefined || (here.length > 0 && here.every(member => member.presence !== 'online'))
     },
     detached: () => {
       lapsed.clear()

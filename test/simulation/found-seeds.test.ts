@@ -15,6 +15,10 @@ const found: readonly (readonly [what: string, worlds: readonly SimulationOption
     'a key that a client asked for while it had no connection was never asked for, and messages were shown as unverified',
     [82].map(seed => ({ seed, ...crowd })),
   ],
+  [
+    'whoever attached while a server was given up did not see all of its people when it was back',
+    [178].map(seed => ({ seed, servers: 3, users: 12, timeMs: 60_000 })),
+  ],
   ['what came in while a person left was shown as a mistake of the program', [69].map(seed => ({ seed, ...crowd }))],
 ]
 
