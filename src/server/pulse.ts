@@ -39,9 +39,9 @@ export const startPulse = (node: Node, { links, carrier, isLinked, silent }: Pul
   const beat = (): void => {
     const event = signedEvent(node.signer, {}, 'heartbeat')
     for (const link of links()) {
-      const text = () => frameText(event, { type: 'HEARTBEAT', from: node.self.id, to: link.server, ts: node.nextTs() })
       const connection = carrier(link)
-      if (connection !== undefined) connection.channel.send('control', text())
+      if (connection === undefined) continue
+      connection.channel.send('control', frameText(event, { type: 'HEARTBEAT', from: node.self.id, to: link.server, ts: node.nextTs() }))
     }
   }
 

@@ -15,8 +15,7 @@ import type { Schedule } from './schedule.ts'
  * What the next commit comes to: refused before or after it was written, written and told late, or written and never told. Each
  * but `slow` ends the process or leaves it waiting for ever.
  */
-export const commitFaults = ['before', 'after', 'slow', 'never'] as const
-export type CommitFault = (typeof commitFaults)[number]
+export type CommitFault = 'before' | 'after' | 'slow' | 'never'
 
 type Expected = Parameters<DurableLog['append']>[1]
 

@@ -4,7 +4,7 @@ import type { SimulatedUser } from './user.ts'
 import type { World } from './world.ts'
 
 /** The standard load; figures count only with it. */
-export const standardLoad = { everyMs: 10_000 } as const
+const EVERY_MS = 10_000
 
 /** Stands in every text, so that one in the clear is seen wherever it turns up. */
 export const MARK = 'in confidence'
@@ -25,8 +25,8 @@ export interface Load {
   stop(): void
 }
 
-/** Has everybody act every `everyMs` on average, from when they are first there. */
-export const startLoad = (world: World, { everyMs }: { readonly everyMs: number } = standardLoad): Load => {
+/** Has everybody act every ten seconds on average, from when they are first there. */
+export const startLoad = (world: World): Load => {
   const { schedule, witnesses } = world
   const byId = new Map(world.users.map(user => [user.id as string, user]))
   let stopped = false
@@ -71,7 +71,7 @@ export const startLoad = (world: World, { everyMs }: { readonly everyMs: number 
     const dice = world.dice.fork(`load of ${user.name}`)
     let number = 0
     const next = (times: number): void => {
-      schedule.after(times * dice.apart(everyMs), () => {
+      schedule.after(times * dice.apart(EVERY_MS), () => {
         if (stopped) return
         const done = act(user, dice, number + 1)
         number += done

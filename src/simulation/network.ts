@@ -21,8 +21,6 @@ export interface Machine {
   readonly name: string
   /** Its address, also the host that others dial. */
   readonly address: string
-  /** The program that runs on it now. */
-  life: Life | undefined
   /** No power: it answers nothing, not even that nobody listens. */
   dark: boolean
 }
@@ -181,7 +179,7 @@ export const createNetwork = (schedule: Schedule, dice: Dice, tap: WireTap): Sim
 
   return {
     machine(name, address) {
-      const machine: Machine = { name, address, life: undefined, dark: false }
+      const machine: Machine = { name, address, dark: false }
       machines.set(address, machine)
       connections.set(machine, new Set())
       return machine

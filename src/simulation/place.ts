@@ -5,7 +5,8 @@ import type { Random } from '../ports/random.ts'
 import { createClock, type Quartz } from './clock.ts'
 import { createCrypto, type KeyPair, type Keyring } from './crypto.ts'
 import type { Dice } from './dice.ts'
-import type { Life } from './life.ts'
+import type { Disk } from './disk.ts'
+import { createLife, type Life } from './life.ts'
 import type { Machine, SimulatedNetwork } from './network.ts'
 import type { Schedule } from './schedule.ts'
 import type { Witnesses } from './witness.ts'
@@ -42,3 +43,19 @@ export const standIn =
   (schedule: Schedule, keyring: Keyring, sha256: Crypto['sha256']): Place['crypto'] =>
   (life, dice) =>
     createCrypto({ schedule, life, keyring, dice, sha256 })
+
+/** Begins an incarnation of a program on its machine; `died` is called when it is over, and its sockets and disk are left. */
+export const enliven = (
+  place: Place,
+  program: { readonly machine: Machine; readonly disk: Disk; life: Life | undefined },
+  died: () => void,
+): Life => {
+  const life = createLife(() => {
+    program.life = undefined
+    program.disk.fault = undefined
+    place.network.bury(program.machine)
+    died()
+  })
+  program.life = life
+  return life
+}

@@ -6,13 +6,12 @@ import { readModels } from '../server/read-models.ts'
 import { createNodeFold, type NodeFold } from '../server/replay.ts'
 import { startNode, type RunningNode } from '../server/start.ts'
 import { nodeUpcasters } from '../server/upcasters.ts'
-import type { DurableLog } from '../store/durable-log.ts'
 import type { Quartz } from './clock.ts'
 import type { Dice } from './dice.ts'
 import { createDisk, openDisk, type Disk } from './disk.ts'
-import { createLife, type Life } from './life.ts'
+import type { Life } from './life.ts'
 import type { Machine } from './network.ts'
-import { portsFor, type Place } from './place.ts'
+import { enliven, portsFor, type Place } from './place.ts'
 
 export interface SimulatedServer {
   readonly name: string
@@ -30,8 +29,6 @@ export interface SimulatedServer {
   readonly running: RunningNode | undefined
   /** Of the incarnation that runs now or ran last. */
   readonly fold: NodeFold
-  readonly log: DurableLog<Fact> | undefined
-  readonly introducers: readonly SimulatedServer[]
   /** Starts it, unless it runs or its machine has no power. */
   start(): void
   /** As `kill -9`. */
@@ -43,11 +40,9 @@ export interface ServerOptions {
   readonly address: string
   readonly liar: boolean
   readonly introducers: readonly SimulatedServer[]
-  /** Of the configuration, as in a file. */
-  readonly config?: Readonly<Record<string, unknown>>
 }
 
-export const SERVER_PORT = 9_000
+const SERVER_PORT = 9_000
 
 /** Small enough that a world sees snapshots and checkpoints. */
 const upkeep = { limits: { snapshotFacts: 25 }, timing: { checkpointMs: 20_000 } }
@@ -61,13 +56,34 @@ export const createServer = (place: Place, dice: Dice, options: ServerOptions): 
     port: SERVER_PORT,
     bootstrap_servers: introducers.map(other => ({ host: other.machine.address, port: other.port, pubkey: other.key.text })),
     ...upkeep,
-    ...options.config,
   })
   let incarnations = 0
 
-  const boot = async (life: Life, log: DurableLog<Fact>, fold: NodeFold, own: Dice): Promise<RunningNode> => {
+  const gaveUp = (life: Life, error: unknown): void => {
+    if (!life.alive) return
+    witnesses.gaveUp(server, error instanceof Error ? error : new Error(String(error)))
+    life.die()
+  }
+
+  const live = async (life: Life, own: Dice): Promise<void> => {
     const ports = portsFor(place, server.machine, server.quartz, life, own)
-    return await startNode({
+    const log = await openDisk<Fact>({
+      name,
+      disk: server.disk,
+      schedule,
+      life,
+      clock: ports.clock,
+      random: own.fork('salts'),
+      sha256: place.sha256,
+      upcasters: nodeUpcasters,
+      projections: readModels,
+      committed: facts => {
+        witnesses.recorded(server, facts)
+      },
+    })
+    const fold = createNodeFold()
+    server.fold = fold
+    const running = await startNode({
       config,
       ports,
       log,
@@ -84,32 +100,6 @@ export const createServer = (place: Place, dice: Dice, options: ServerOptions): 
         gaveUp(life, error)
       },
     })
-  }
-  const gaveUp = (life: Life, error: unknown): void => {
-    if (!life.alive) return
-    witnesses.gaveUp(server, error instanceof Error ? error : new Error(String(error)))
-    life.die()
-  }
-
-  const live = async (life: Life, own: Dice): Promise<void> => {
-    const log = await openDisk<Fact>({
-      name,
-      disk: server.disk,
-      schedule,
-      life,
-      clock: portsFor(place, server.machine, server.quartz, life, own).clock,
-      random: own.fork('salts'),
-      sha256: place.sha256,
-      upcasters: nodeUpcasters,
-      projections: readModels,
-      committed: facts => {
-        witnesses.recorded(server, facts)
-      },
-    })
-    const fold = createNodeFold()
-    server.log = log
-    server.fold = fold
-    const running = await boot(life, log, fold, own)
     if (!life.alive) return
     server.running = running
     witnesses.started(server)
@@ -124,24 +114,16 @@ export const createServer = (place: Place, dice: Dice, options: ServerOptions): 
     quartz: { offsetMs: dice.whole(-2_000, 2_000), rate: 1 + (dice.fraction() - 0.5) / 5_000 },
     port: SERVER_PORT,
     liar: options.liar,
-    introducers,
     life: undefined,
     running: undefined,
     fold: createNodeFold(),
-    log: undefined,
     start() {
       if (server.life !== undefined || server.machine.dark) return
       incarnations += 1
-      const life = createLife(() => {
-        server.life = undefined
+      const life = enliven(place, server, () => {
         server.running = undefined
-        server.machine.life = undefined
-        server.disk.fault = undefined
-        network.bury(server.machine)
         witnesses.died(server)
       })
-      server.life = life
-      server.machine.life = life
       live(life, dice.fork(`life ${incarnations}`)).catch((error: unknown) => {
         gaveUp(life, error)
       })

@@ -40,9 +40,9 @@ export interface Outcome {
 const FIRST_FAULT_MS = 8_000
 /** Silence of 45 s, a grace of 30 s, redials and whatever else takes its time. */
 export const SETTLE_MS = 120_000
-/** No whole number of seconds: a look must not fall together with the same ping each time. */
 /** Frames of a calm world arrive within it. */
 const ON_THE_WAY_MS = 2_000
+/** No whole number of seconds: a look must not fall together with the same ping each time. */
 const LOOK_MS = 1_733
 /** It has to be well at so many looks one after the other: what comes and goes is not. */
 const LOOKS_WELL = 4

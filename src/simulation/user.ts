@@ -6,9 +6,9 @@ import type { Quartz } from './clock.ts'
 import type { Dice } from './dice.ts'
 import { createDisk, openDisk, type Disk } from './disk.ts'
 import { createFiles } from './files.ts'
-import { createLife, type Life } from './life.ts'
+import type { Life } from './life.ts'
 import type { Machine } from './network.ts'
-import { portsFor, type Place } from './place.ts'
+import { enliven, portsFor, type Place } from './place.ts'
 import type { SimulatedServer } from './server.ts'
 import type { ClientEvent } from '../client/events.ts'
 
@@ -42,13 +42,14 @@ export const createUser = (place: Place, dice: Dice, { name, address, home, id =
   const key = makeKey()
   let incarnations = 0
 
+  const gaveUp = (life: Life, error: unknown): void => {
+    if (!life.alive) return
+    witnesses.showed(user, { event: 'error', code: 'FATAL', detail: error instanceof Error ? error.message : String(error) })
+    life.die()
+  }
+
   const live = async (life: Life, own: Dice): Promise<void> => {
     const ports = portsFor(place, user.machine, user.quartz, life, own)
-    const fatal = (error: unknown): void => {
-      if (!life.alive) return
-      witnesses.showed(user, { event: 'error', code: 'FATAL', detail: error instanceof Error ? error.message : String(error) })
-      life.die()
-    }
     const log = await openDisk<ClientFact>({
       name,
       disk: user.disk,
@@ -70,7 +71,9 @@ export const createUser = (place: Place, dice: Dice, { name, address, home, id =
       serverUrl: `ws://${home.machine.address}:${home.port}`,
       log,
       files: createFiles(life),
-      fatal,
+      fatal: error => {
+        gaveUp(life, error)
+      },
     })
     if (!life.alive) return
     client.events$.subscribe((event: ClientEvent) => {
@@ -93,21 +96,13 @@ export const createUser = (place: Place, dice: Dice, { name, address, home, id =
     start() {
       if (user.life !== undefined || user.machine.dark) return
       incarnations += 1
-      const life = createLife(() => {
-        user.life = undefined
+      const life = enliven(place, user, () => {
         user.client = undefined
-        user.machine.life = undefined
-        user.disk.fault = undefined
-        network.bury(user.machine)
         witnesses.userDied(user)
       })
-      user.life = life
-      user.machine.life = life
       witnesses.userStarted(user)
       live(life, dice.fork(`life ${incarnations}`)).catch((error: unknown) => {
-        if (!life.alive) return
-        witnesses.showed(user, { event: 'error', code: 'FATAL', detail: error instanceof Error ? error.message : String(error) })
-        life.die()
+        gaveUp(life, error)
       })
     },
     kill() {

@@ -20,10 +20,8 @@ export const createWire = async (seed = 1) => {
   const lives = new Map<Machine, ReturnType<typeof createLife>>()
   for (const machine of [near, far]) {
     const life = createLife(() => {
-      machine.life = undefined
       network.bury(machine)
     })
-    machine.life = life
     lives.set(machine, life)
   }
   const lifeOf = (machine: Machine) => lives.get(machine) as ReturnType<typeof createLife>
