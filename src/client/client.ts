@@ -129,8 +129,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const accept = async (url: string, proven: ServerPin): Promise<boolean> => {
     record(`server:${proven.server}`, decideServer(journal.state, url, proven))
     await journal.flushed()
-    const known = journal.state.servers.get(url)
-    const same = known?.pin.server === proven.server && known.pin.pubkey === proven.pubkey
+    const known = servers.pin(url)
+    const same = known?.server === proven.server && known.pubkey === proven.pubkey
     if (!same) {
       const { server } = proven
       emit({ event: 'alarm', kind: 'server_key', user_id: server, name: server, fingerprint: fingerprintOf(proven.pubkey) })

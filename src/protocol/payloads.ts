@@ -220,7 +220,7 @@ export const service = {
   SERVERS_REQUEST: empty,
   SERVERS: z.looseObject({
     servers: z
-      .array(z.looseObject({ server_id: serverId, host: field.host, port: field.port, pubkey: field.keyText }))
+      .array(z.looseObject({ server_id: serverId, host: field.host, port: field.port, pubkey: field.keyText, tls: z.boolean().optional() }))
       .max(limits.maxEntries),
   }),
   PUBKEY_REQUEST: z.looseObject({ user_id: userId, req_id: z.string().max(limits.maxIdLength).optional() }),
