@@ -236,6 +236,12 @@ export const service = {
     refs: z.array(z.string().min(1).max(64)).min(1).max(limits.maxRefs),
     state: z.enum(['delivered', 'refused', 'waiting', 'full', 'passed']),
   }),
+  RECEIPT_ASK: z.looseObject({
+    /** Said by the sender's server. */
+    sender: userId.optional(),
+    recipient: userId,
+    refs: z.array(z.string().min(1).max(64)).min(1).max(limits.maxRefs),
+  }),
   /** That of a hello says what the server can. */
   ACK: z.looseObject({ msg_ref: z.string().max(256), caps: field.caps.optional() }),
   ERROR: z.looseObject({

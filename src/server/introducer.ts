@@ -17,7 +17,7 @@ import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { verifyBy } from './verify.ts'
 
 /** What this program can, as it says in hellos. */
-export const SERVER_CAPS = ['proof', 'vouch', 'ping', 'members', 'receipts', DIGEST_CAP] as const
+export const SERVER_CAPS = ['proof', 'vouch', 'ping', 'members', 'receipts', 'receipt-ask', DIGEST_CAP] as const
 
 export interface Introducer {
   /** Our SERVER_ANNOUNCE for one recipient; the same signed payload until our vouchers change. */

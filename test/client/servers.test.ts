@@ -3,7 +3,7 @@ import t from 'tap'
 import { type ClientFact, clientLimits, createClientState } from '../../src/client/facts.ts'
 import type { Journal } from '../../src/client/journal.ts'
 import { createServers } from '../../src/client/servers.ts'
-import { type PublicKeyText, serverId } from '../../src/protocol/ids.ts'
+import { serverId } from '../../src/protocol/ids.ts'
 import { testKey } from '../helpers/test-keys.ts'
 
 const key = (await testKey(1)).publicText
