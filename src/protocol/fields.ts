@@ -38,11 +38,7 @@ export const requiredSignature = z
   .regex(SIGNATURE, 'a signature is base64url')
 
 /** Ciphertext as sent: base64url, or the standard base64 of a few stock clients; never empty. */
-export const ciphertext = z
-  .string()
-  .min(1)
-  .max(limits.maxFrameBytes)
-  .refine(isAnyBase64, 'ciphertext is base64url')
+export const ciphertext = z.string().min(1).max(limits.maxFrameBytes).refine(isAnyBase64, 'ciphertext is base64url')
 
 /** 32 random bytes in base64url. */
 export const nonce = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'a nonce is 32 bytes in base64url')
