@@ -7,7 +7,7 @@
  * (`node` is Node 24); no shell reads the arguments. With `--tools` it also looks for what tests need beside Node: a browser, strace, a C compiler.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,8 +19,15 @@ const locked = join(root, 'package-lock.json')
 /** npm writes it last, so it tells what is really installed. */
 const installed = join(root, 'node_modules', '.package-lock.json')
 
-/** What is installed here comes before what the machine has. */
-const environment = { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}` }
+/**
+ * What is installed here comes before what the machine has. Node keeps what it compiled, and TypeScript without its types, for the next
+ * process: half of what the start of one costs.
+ */
+const environment = {
+  NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compile'),
+  ...process.env,
+  PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`,
+}
 
 const fail = sentence => {
   process.stderr.write(`${sentence}\n`)
@@ -75,17 +82,6 @@ const buildTap = () => {
   if (error || status !== 0) fail(`Set-up failed: "tap build" ended with ${error ? error.message : `exit code ${status}`}.`)
 }
 
-/**
- * The tests start the program hundreds of times, and half of a start is reading TypeScript: Node may keep what it made of it. Emptied
- * before each run, because copies of the program in folders of their own are kept too. Not with coverage, which it makes less precise.
- */
-const keepCompiled = args => {
-  if (args.includes('--no-disable-coverage')) return
-  const kept = join(root, 'node_modules', '.cache', 'socp-compiled')
-  rmSync(kept, { recursive: true, force: true })
-  environment.NODE_COMPILE_CACHE = kept
-}
-
 /** Runs the command to its end with our terminal, and ends as it ended. */
 const run = (command, args) => {
   const program = command === 'node' ? node : join(binaries, command)
@@ -113,8 +109,5 @@ const [command, ...args] = tools ? words.slice(1) : words
 if (command === undefined) fail('Usage: node scripts/with-setup.js [--tools] command [argument…]')
 installPackages()
 if (tools) installTools()
-if (command === 'tap') {
-  buildTap()
-  keepCompiled(args)
-}
+if (command === 'tap') buildTap()
 run(command, args)

@@ -35,7 +35,7 @@ export const plantMutant = (patch = ''): Mutant => {
   return {
     async search({ from, most, world }, caught) {
       const args = ['src/cli/main.ts', 'simulate', '--seed', String(from), '--seeds', String(most), '--json', ...world]
-      // what Node compiles of a folder that goes away is of use to nobody
+      // what would be kept of a copy is never asked for again
       const env = { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' }
       const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
       let said = ''

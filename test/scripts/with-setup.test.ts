@@ -86,20 +86,6 @@ t.test('installed programs come first on the PATH', t => {
   t.end()
 })
 
-t.test('tests may keep what Node compiled, of one run and not of the one before, unless coverage is measured', t => {
-  const root = checkout(t)
-  run(root, ['node', '-p', '1'])
-  mkdirSync(join(root, 'node_modules', '.bin'), { recursive: true })
-  const tap = '#!/usr/bin/env node\nconsole.log(process.env.NODE_COMPILE_CACHE)'
-  writeFileSync(join(root, 'node_modules', '.bin', 'tap'), tap, { mode: 0o755 })
-  const kept = join(root, 'node_modules', '.cache', 'socp-compiled')
-  mkdirSync(join(kept, 'before'), { recursive: true })
-  t.equal(run(root, ['tap']).stdout, `${kept}\n`)
-  t.notOk(existsSync(join(kept, 'before')))
-  t.not(run(root, ['tap', '--no-disable-coverage'], { NODE_COMPILE_CACHE: 'elsewhere' }).stdout, `${kept}\n`)
-  t.end()
-})
-
 t.test('signals are passed on', async t => {
   const root = checkout(t)
   run(root, ['node', '-p', '1'])
