@@ -66,8 +66,8 @@ export interface Client extends Calls {
 }
 
 const maxFileBytesByDefault = 1_073_741_824
-/** Milliseconds between questions which other servers there are. */
-const serversMs = 60_000
+/** Milliseconds between questions which other servers there are: doubling up to the cap while there is nowhere else to go. */
+const asking = { firstMs: 2_000, capMs: 60_000 } as const
 const caps = ['ack', 'blocks', 'bound', 'notice', 'ping', 'presence', 'proof', 'receipts', 'servers'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
@@ -152,11 +152,14 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     }
   }
   /** Which servers there are changes; the answer is kept for the next time that ours is gone. */
-  const askForServers = (): void => {
+  const askForServers = (waitMs: number = asking.firstMs): void => {
     cancelAsking()
     if (!serverCaps.includes('servers')) return
     void request('SERVERS_REQUEST', {})
-    cancelAsking = clock.after(serversMs, askForServers)
+    // a server that has just started knows no others yet
+    cancelAsking = clock.after(waitMs, () => {
+      askForServers(servers.alone ? Math.min(2 * waitMs, asking.capMs) : asking.capMs)
+    })
   }
   const listing = createListing({ clock, roster, request: requestList })
   const outbox = createOutbox({ clock, busy: () => connection.busy })

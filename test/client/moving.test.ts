@@ -1,6 +1,6 @@
 /** Clients whose server is gone, silent or far: they hear of it within a bound, move to another, and miss nothing. */
 import t from 'tap'
-import { createMesh, startPair } from '../server/mesh.ts'
+import { createMesh, linked, startPair } from '../server/mesh.ts'
 import { meshClient, urlOf } from './mesh-client.ts'
 
 t.test('a client moves within seconds to a server that its own told of, keeps its id, and misses nothing', async t => {
@@ -22,6 +22,34 @@ t.test('a client moves within seconds to a server that its own told of, keeps it
   void ben.client.tell(ann.id, 'and back', { ref: 'b' })
   await mesh.until(() => ben.statuses('b').includes('delivered'), 10_000, 'delivered')
   t.same(ann.shown(), ['and back'])
+})
+
+t.test('a client that attached before its server knew others hears of them within seconds', async t => {
+  const mesh = createMesh(t)
+  const first = await mesh.start(0)
+  const ann = await meshClient(t, mesh, first, 3)
+  const second = await mesh.start(1, { introducers: [first] })
+  await mesh.until(() => linked(mesh, first, second), 10_000, 'the servers are linked')
+  await mesh.pass(10_000)
+  mesh.crash(first)
+  await mesh.until(() => !ann.client.attached, 1_000, 'it is told')
+  await mesh.until(() => ann.client.attached, 10_000, 'it is attached elsewhere')
+  t.equal(second.fold.state.directory.users.get(ann.id)?.local, 'attached')
+})
+
+t.test('what its reader missed is sent again as soon as they are seen elsewhere', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, second, 3)
+  const ben = await meshClient(t, mesh, first, 4, { otherUrls: [urlOf(second)] })
+  await mesh.pass(1_000)
+  first.host.deaf = true
+  void ann.client.tell(ben.id, 'into the void', { ref: 'a' })
+  await mesh.until(() => !ben.client.attached, 20_000, 'he hears nothing')
+  await mesh.until(() => ben.client.attached, 20_000, 'he is attached elsewhere')
+  const took = await mesh.until(() => ben.shown().length > 0, 40_000, 'and shown what he missed')
+  t.ok(took <= 1_000, `after ${took} ms`)
+  t.same(ben.shown(), ['into the void'])
 })
 
 t.test('what waited at the old server comes to the new one', async t => {
