@@ -81,6 +81,44 @@ t.test('a silent server is found within 15 s, and left for another', async t => 
   t.ok(moved <= 10_000, `after ${moved} ms more`)
 })
 
+t.test('what is written to somebody known is kept although the server falls silent before it tells their key again', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3, { otherUrls: [urlOf(second)] })
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  void ann.client.tell(ben.id, 'hello', { ref: 'a' })
+  await mesh.until(() => ann.statuses('a').includes('delivered'), 5_000, 'they know each other')
+  void ben.client.close()
+  await mesh.until(() => ann.client.users().every(({ user_id }) => user_id !== ben.id), 5_000, 'he has left')
+  const again = await meshClient(t, mesh, second, 4, { disk: ben.disk })
+  await mesh.until(() => ann.client.users().some(({ user_id }) => user_id === ben.id), 5_000, 'he is back')
+  first.host.deaf = true
+  void ann.client.tell(ben.id, 'typed into silence', { ref: 'b' })
+  await mesh.until(() => ann.statuses('b').includes('delivered'), 40_000, 'delivered from the next server')
+  t.same(ann.statuses('b'), ['sent', 'delivered'])
+  t.same(again.shown(), ['typed into silence'])
+})
+
+t.test('nothing is written without receipts to somebody of whom the server does not tell what their program can', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  void ben.client.tell(ann.id, 'hello', { ref: 'a' })
+  await mesh.until(() => ben.statuses('a').includes('delivered'), 5_000, 'his key is pinned')
+  ann.crash()
+  await mesh.pass(1_000)
+  const again = await meshClient(t, mesh, first, 3, { disk: ann.disk })
+  await mesh.pass(1_000)
+  first.host.deaf = true
+  void again.client.tell(ben.id, 'typed into silence', { ref: 'b' })
+  await mesh.until(() => again.statuses('b').length > 0, 20_000, 'it is answered')
+  t.same(again.statuses('b'), ['failed'])
+  t.match(again.events.at(-1), { event: 'sent', why: /^The server does not tell what their program understands/ })
+})
+
 t.test('a client with one server comes back to it, and an idle one is not cut', async t => {
   const mesh = createMesh(t)
   const node = await mesh.start(0)
