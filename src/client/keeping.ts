@@ -191,13 +191,15 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     })
   }
 
-  const delivered = (id: string, recipient: UserId): void => {
+  /** The reader's word about a message that waited. */
+  const read = (id: string, recipient: UserId, state: 'delivered' | 'refused'): void => {
     if (journal.state.waiting.get(id) !== recipient) return
-    journal.record(`user:${recipient}`, { type: 'message.settled', id, to: recipient, state: 'delivered' })
-    const told = later.get(id) ?? (status => tell(id, recipient, status))
+    journal.record(`user:${recipient}`, { type: 'message.settled', id, to: recipient, state })
+    const told = later.get(id) ?? ((status, why) => tell(id, recipient, status, why))
     later.delete(id)
     journal.release(() => {
-      told('delivered')
+      if (state === 'delivered') told('delivered')
+      else told('failed', sentences.refused)
     })
   }
 
@@ -238,7 +240,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       } else if (from !== server) return
       for (const id of theirs) {
         if (entries.get(id)?.to === recipient) settle(id, state)
-        else if (state === 'delivered') delivered(id, recipient)
+        else if (state === 'delivered' || state === 'refused') read(id, recipient, state)
       }
     },
     async restore(mail) {

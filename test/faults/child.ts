@@ -2,7 +2,8 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { environment, type Guardian } from '../helpers/guardian.ts'
+import type { Guardian } from '../helpers/guardian.ts'
+import { programEnvironment } from '../helpers/program-environment.ts'
 
 export interface Child<Word> {
   /** Nothing happens when it has ended. */
@@ -22,7 +23,7 @@ export interface Child<Word> {
 export const startChild = <Word extends object>(program: string, order: object, guardian: Guardian): Child<Word> => {
   const child = fork(fileURLToPath(new URL(program, import.meta.url)), [JSON.stringify(order)], {
     execArgv: [],
-    env: environment(),
+    env: programEnvironment(),
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let stderr = ''

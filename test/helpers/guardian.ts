@@ -1,9 +1,5 @@
-/** What every process that a test starts is given: an environment without the test's own, and an end when the test ends. */
+/** Ends what a test starts, whatever becomes of the test. */
 import { spawn } from 'node:child_process'
-
-/** Node's own settings for this test (coverage, hooks) are not the program's. */
-export const environment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|NODE_V8_COVERAGE|_TAPJS_|TAP)/.test(name)))
 
 export interface Guardian {
   add(pid: number): void

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { environment, startGuardian } from './guardian.ts'
+import { startGuardian } from './guardian.ts'
+import { programEnvironment } from './program-environment.ts'
 import { createInbox } from './stock-inbox.ts'
 import type { Inbox, WaitOptions } from './stock-inbox.ts'
 import type { StockKey } from './stock-crypto.ts'
@@ -214,7 +215,7 @@ export const processes = (t: Test, program = checkedOut): Processes => {
     const words = [...under, process.execPath, program]
     const child = spawn(words[0] ?? process.execPath, [...words.slice(1), ...args], {
       cwd,
-      env: { ...environment(), ...env },
+      env: { ...programEnvironment(), ...env },
       stdio: 'pipe',
     })
     const { pid } = child
