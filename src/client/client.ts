@@ -141,7 +141,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     send: (texts: readonly string[]) => connection.send(texts),
     buffered: () => connection.buffered,
   }
-  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets })
+  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets, alone: () => servers.alone })
   const listing = createListing({ clock, roster, request: questions.list })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
   const keyBook = createKeyBook({

@@ -37,6 +37,8 @@ export interface Keeping {
   /** Reads what an earlier run left. */
   restore(mail: MailStore): Promise<void>
   attached(): void
+  /** A reader is seen, at a new home perhaps: what was sent to the one before may have come to nothing. */
+  seen(reader: UserId): void
   lost(why: string): void
   close(): void
 }
@@ -252,6 +254,9 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     },
     attached: () => {
       pump()
+    },
+    seen: reader => {
+      if (queues.has(reader)) pump(reader)
     },
     lost(why) {
       for (const entry of entries.values()) say(entry, `${why} It is kept, and sent again.`)
