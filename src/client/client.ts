@@ -160,13 +160,14 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     },
   })
   const keeping = createKeeping({
-    ...{ clock, crypto, userId, journal, keyBook },
+    ...{ clock, crypto, userId, journal, keyBook, roster, crashed },
     ...sockets,
+    mail: log.mail,
     tell: (id, to, status, why) => {
       emit({ event: 'sent', id, ref: null, to, status, ...(why !== undefined && { why }) })
     },
   })
-  await keeping.restore(log.mail)
+  await keeping.restore()
   const ordering = createOrdering({ clock, shown: sender => journal.state.users.get(sender)?.shown })
   const confirming = createConfirming({ userId, wire, ...sockets, crashed })
   const shared = { ports, crypto, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, wire, outbox, nameOf, emit }

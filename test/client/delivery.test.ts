@@ -36,11 +36,12 @@ t.test('to a reader who is away it waits at their server; on their return it is 
   void ann.client.tell(ben.id, 'two', { ref: 'b' })
   await mesh.until(() => ann.statuses('b').includes('waiting'), 2_000, 'it waits')
   t.same(ann.statuses('a'), ['sent', 'waiting'])
-  t.equal(ann.disk.mail.size, 0, 'accepted: the sender does not keep it')
+  t.equal(ann.disk.mail.get(ben.id)?.size, 2, 'it stays with its sender too, lest the mailbox is lost')
   const back = await meshClient(t, mesh, second, 4, { disk: ben.disk })
   await mesh.until(() => ann.statuses('b').includes('delivered'), 2_000, 'it is delivered')
   t.same(back.shown(), ['one', 'two'])
   t.equal(waiting(second, 4), 0)
+  t.equal(ann.disk.mail.size, 0)
 })
 
 t.test('that a message which waited was read reaches a sender who was away by then, whatever was restarted meanwhile', async t => {

@@ -1,7 +1,8 @@
 /** Clients whose server is gone, silent or far: they hear of it within a bound, move to another, and miss nothing. */
 import t from 'tap'
-import { letters } from '../server/delivery-rig.ts'
+import { letters, waiting } from '../server/delivery-rig.ts'
 import { createMesh, linked, startPair } from '../server/mesh.ts'
+import { attachUser } from '../server/user.ts'
 import { meshClient, urlOf } from './mesh-client.ts'
 
 t.test('a client moves within seconds to a server that its own told of, keeps its id, and misses nothing', async t => {
@@ -68,6 +69,54 @@ t.test('what waited at the old server comes to the new one', async t => {
   await mesh.until(() => ann.statuses('a').includes('delivered'), 10_000, 'delivered')
   t.same(back.shown(), ['while you were away'])
   t.equal(letters(first), 0)
+})
+
+t.test('what waits at a server that is gone is sent again when its reader is seen elsewhere, and shown once', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  ben.crash()
+  await mesh.pass(40_000)
+  void ann.client.tell(ben.id, 'while you were away', { ref: 'a' })
+  await mesh.until(() => ann.statuses('a').includes('waiting'), 5_000, 'it waits at the second')
+  mesh.crash(second)
+  ann.crash()
+  await mesh.pass(40_000)
+  const again = await meshClient(t, mesh, first, 3, { disk: ann.disk })
+  const back = await meshClient(t, mesh, first, 4, { disk: ben.disk })
+  const took = await mesh.until(() => back.shown().length > 0, 60_000, 'it is shown')
+  t.ok(took >= 25_000, 'not before its server would have brought it', { took })
+  const told = () => again.events.flatMap(event => (event.event === 'sent' ? [event.status] : []))
+  await mesh.until(() => told().includes('delivered'), 5_000, 'its sender hears of it')
+  t.equal(again.disk.mail.size, 0)
+  const returned = await mesh.restart(second)
+  await mesh.pass(60_000)
+  t.same(back.shown(), ['while you were away'], 'the copy of the old server is known')
+  t.equal(waiting(returned, 4), 0, 'and goes')
+  t.same(told(), ['delivered'])
+})
+
+t.test('what waits is not sent again while its reader is away, nor often', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  ben.crash()
+  await mesh.pass(40_000)
+  void ann.client.tell(ben.id, 'while you were away', { ref: 'a' })
+  await mesh.until(() => ann.statuses('a').includes('waiting'), 5_000, 'it waits at the second')
+  const copies = () => mesh.network.wire.filter(({ from, text }) => from === ann.host.name && text.includes('"MSG_DIRECT"')).length
+  const before = copies()
+  await mesh.pass(120_000)
+  t.equal(copies(), before)
+  // somebody with Ben's key who reads and never confirms
+  const dumb = await attachUser(mesh, second, 4, { caps: ['proof', 'ack', 'receipts'] })
+  await mesh.pass(120_000)
+  t.ok(dumb.heard.some(({ type }) => type === 'USER_DELIVER'))
+  t.equal(copies(), before + 1)
 })
 
 t.test('a silent server is found within 15 s, and left for another', async t => {
