@@ -202,7 +202,7 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       draft.lastTs = Math.max(draft.lastTs, fact.ts)
       draft.kept.set(fact.id, { to: fact.to, ts: fact.ts, order: fact.order })
       const recipient = draft.users.get(fact.to)
-      if (recipient !== undefined) draft.users.set(fact.to, { ...recipient, contact: true, counted: count(fact.order) })
+      if (recipient !== undefined) draft.users.set(fact.to, { ...recipient, contact: true, counted: count(recipient.counted, fact.order) })
       return
     }
     case 'message.settled': {
