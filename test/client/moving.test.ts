@@ -1,5 +1,7 @@
 /** Clients whose server is gone, silent or far: they hear of it within a bound, move to another, and miss nothing. */
 import t from 'tap'
+import { startPulse } from '../../src/client/pulse.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 import { createMesh, startPair } from '../server/mesh.ts'
 import { meshClient, urlOf } from './mesh-client.ts'
 
@@ -51,6 +53,29 @@ t.test('a silent server is found within 15 s, and left for another', async t => 
   t.ok(took <= 15_000, `after ${took} ms`)
   const moved = await mesh.until(() => ann.client.attached, 20_000, 'attached elsewhere')
   t.ok(moved <= 10_000, `after ${moved} ms more`)
+})
+
+t.test('a server that speaks and does not hear is left too', async t => {
+  const clock = createManualClock()
+  const events: string[] = []
+  const heart = startPulse({ clock, wall: clock.now, ping: () => events.push('ping'), dead: () => events.push('dead') })
+  // what others write keeps coming, and no answer
+  for (let second = 0; second < 29; second += 1) {
+    clock.advance(1_000)
+    heart.heard()
+  }
+  t.notOk(events.includes('dead'))
+  heart.answered()
+  for (let second = 0; second < 29; second += 1) {
+    clock.advance(1_000)
+    heart.heard()
+  }
+  t.notOk(events.includes('dead'), 'one answer is enough for as long again')
+  for (let second = 0; second < 4; second += 1) {
+    clock.advance(1_000)
+    heart.heard()
+  }
+  t.equal(events.at(-1), 'dead')
 })
 
 t.test('a client with one server comes back to it, and an idle one is not cut', async t => {
