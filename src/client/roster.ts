@@ -92,6 +92,12 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
       enter(sighting)
     },
     removed: (user, server) => {
+      const back = lapsed.get(server)
+      if (back?.some(({ id }) => id === user) === true)
+        lapsed.set(
+          server,
+          back.filter(({ id }) => id !== user),
+        )
       const member = members.get(user)
       if (member === undefined || (member.server !== '' && server !== '' && member.server !== server)) return
       changed?.add(user)
