@@ -95,13 +95,22 @@ const trust = async (given: string, { json, key, address, yes, ...node }: TrustO
   await answer(json, peer, `${shown(peer.server_id)} is known by the key ${fingerprintOf(pubkey)} from now on.`)
 }
 
-const userRow = ({ user_id, name, state, server_id, pubkey, proven, conflicts }: UserView): readonly string[] => [
-  user_id,
-  name ?? '',
-  state === 'elsewhere' && server_id !== null ? `at ${server_id}` : state,
-  mark(pubkey),
-  [...(proven ? [] : ['unproven']), ...(conflicts.length === 0 ? [] : [`also claimed by ${conflicts.map(mark).join(', ')}`])].join(', '),
-]
+/** Where somebody is, and what makes that unsure. */
+const whereabouts = ({ state, server_id }: UserView): string => {
+  if (server_id === null || state === 'attached' || state === 'detached') return state
+  return state === 'elsewhere' ? `at ${server_id}` : `at ${server_id}, ${state}`
+}
+
+const userRow = (user: UserView): readonly string[] => {
+  const { user_id, name, pubkey, proven, conflicts } = user
+  return [
+    user_id,
+    name ?? '',
+    whereabouts(user),
+    mark(pubkey),
+    [...(proven ? [] : ['unproven']), ...(conflicts.length === 0 ? [] : [`also claimed by ${conflicts.map(mark).join(', ')}`])].join(', '),
+  ]
+}
 
 const listUsers = async ({ json, ...node }: Options): Promise<void> => {
   const users = (await command(node, 'users.list')) as readonly UserView[]

@@ -212,7 +212,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     serverCaps = can
     void listing.refresh()
     keyBook.attached()
-    if (wasReady) emit({ event: 'resumed' })
+    if (wasReady) emit({ event: 'resumed', server_id: server })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true
     askForServers()

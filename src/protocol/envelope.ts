@@ -1,7 +1,7 @@
 /** The envelope (SOCP §7): from text to a checked frame, and from a signed payload to text. */
 import type { z } from 'zod'
 import { aliasOf } from './aliases.ts'
-import { fromBase64Url, utf8 } from './encoding.ts'
+import { isBase64Url, utf8 } from './encoding.ts'
 import { ProtocolError } from './errors.ts'
 import { isFrameType } from './frames.ts'
 import type { FrameType, PayloadOf } from './frames.ts'
@@ -56,7 +56,7 @@ const time = (value: unknown): number => {
 
 const signature = (value: unknown): Base64Url | undefined => {
   if (value === undefined || value === null || value === '') return undefined
-  if (typeof value === 'string' && value.length <= limits.maxSignatureText && fromBase64Url(value, { padded: true }) !== undefined)
+  if (typeof value === 'string' && value.length <= limits.maxSignatureText && isBase64Url(value))
     return value.replace(/=+$/, '') as Base64Url
   throw new ProtocolError('INVALID_SIG', 'malformed_sig', 'The signature is not base64url.')
 }

@@ -1,6 +1,6 @@
 /** The fields that payloads are made of: tolerant of what stock programs send, bounded in every direction. */
 import { z } from 'zod'
-import { fromAnyBase64, utf8 } from './encoding.ts'
+import { isAnyBase64, utf8 } from './encoding.ts'
 import { serverId } from './ids.ts'
 import { limits } from './limits.ts'
 
@@ -38,11 +38,7 @@ export const requiredSignature = z
   .regex(SIGNATURE, 'a signature is base64url')
 
 /** Ciphertext as sent: base64url, or the standard base64 of a few stock clients; never empty. */
-export const ciphertext = z
-  .string()
-  .min(1)
-  .max(limits.maxFrameBytes)
-  .refine(text => fromAnyBase64(text) !== undefined, 'ciphertext is base64url')
+export const ciphertext = z.string().min(1).max(limits.maxFrameBytes).refine(isAnyBase64, 'ciphertext is base64url')
 
 /** 32 random bytes in base64url. */
 export const nonce = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'a nonce is 32 bytes in base64url')

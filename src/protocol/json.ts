@@ -25,13 +25,15 @@ const isHex = (code: number): boolean => isDigit(code) || (code >= 0x41 && code 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 // " \ / b f n r t
 const SHORT_ESCAPES: ReadonlySet<number> = new Set([0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74])
-/** JSON allows no control character in a string (RFC 8259 §7); what has an escape is stepped through. */
+/** JSON allows no control character in a string (RFC 8259 §7); what may have an escape is stepped through. */
 const NOT_PLAIN = /[\0-\x1f\\]/
 const LITERALS: readonly string[] = ['true', 'false', 'null']
 
 /** Walks `text` once and calls `visitor`. Throws `ProtocolError UNKNOWN_TYPE`: `not_json`, `too_deep`, `duplicate_key`, `lone_surrogate`. */
 export const walkJson = (text: string, options: WalkOptions, visitor: JsonVisitor): void => {
   let at = 0
+  /** Most texts hold nothing that a string would have to be stepped through for. */
+  const plain = !NOT_PLAIN.test(text)
   /** Names seen in each open object; undefined for an open array. */
   const names: (Set<string> | undefined)[] = []
 
@@ -67,9 +69,9 @@ export const walkJson = (text: string, options: WalkOptions, visitor: JsonVisito
   /** Moves past the string that starts here; true when it holds escapes. */
   const string = (): boolean => {
     const start = at
-    // most strings are plain; searching is several times faster than stepping, and each string is gone over at most twice
+    // searching is several times faster than stepping, and each string is gone over at most twice
     const quote = text.indexOf('"', start + 1)
-    if (quote !== -1 && !NOT_PLAIN.test(text.slice(start + 1, quote))) {
+    if (quote !== -1 && (plain || !NOT_PLAIN.test(text.slice(start + 1, quote)))) {
       at = quote + 1
       return false
     }

@@ -1,8 +1,9 @@
 /** What an operator decides about servers and users of a node, running or not: bans, keys to trust, ids to release. */
 import { parsePublicKey } from '../crypto/public-key.ts'
-import { nextSeq } from '../domain/directory.ts'
+import { claimOf, nextSeq } from '../domain/directory.ts'
 import type { Fact } from '../domain/facts.ts'
 import { conflicts, decideMembership } from '../domain/membership.ts'
+import { surenessOf } from '../domain/standing.ts'
 import { parseAddress } from '../protocol/address.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
@@ -46,7 +47,10 @@ export interface PeerView {
 export interface UserView {
   readonly user_id: UserId
   readonly name: string | null
-  /** `attached` or `detached` here, `elsewhere`, or `away`: pinned, and nobody says that they are online. */
+  /**
+   * `attached` or `detached` here; `elsewhere`, which is `suspect` or `recovered` while their server's word is not sure; `away`: pinned, and
+   * no server that is there says that they are online.
+   */
   readonly state: string
   readonly server_id: string | null
   readonly pubkey: string | null
@@ -127,11 +131,12 @@ export const createOperator = ({ fold, runtime }: Premises, carrying?: Carrying)
     const entry = directory.users.get(user)
     const pin = directory.pins.get(user)
     if (entry === undefined && pin === undefined) return undefined
-    const [claim] = entry?.claims ?? []
+    const claim = entry && claimOf(directory, entry, server => runtime.machine(`link:${server}`)?.state === 'linked')
+    const sure = claim === undefined ? 'lapsed' : surenessOf(directory.standings, claim.server, user)
     return {
       user_id: user,
       name: claim?.meta.display_name ?? null,
-      state: entry?.local ?? (entry === undefined ? 'away' : 'elsewhere'),
+      state: entry?.local ?? { online: 'elsewhere', suspect: 'suspect', recovered: 'recovered', lapsed: 'away' }[sure],
       server_id: claim?.server ?? null,
       pubkey: pin?.pubkey ?? null,
       proven: pin?.proven ?? false,

@@ -1,5 +1,6 @@
 /** What a node counts and measures of itself, as plain numbers: for metrics, for `socp status`, and for tests that want bounds. */
 import { priorities } from '../crypto/signing-queue.ts'
+import { claimOf } from '../domain/directory.ts'
 import type { Distribution } from '../ports/metrics.ts'
 import type { ActorGroup, Node } from './node.ts'
 
@@ -68,6 +69,13 @@ export const createVitals = (node: Node): Vitals => {
     }
   }
 
+  /** Those of a server that has been silent for too long are kept, and not listed. */
+  const listedUsers = (): number => {
+    let count = 0
+    for (const entry of node.state.directory.users.values()) if (claimOf(node.state.directory, entry, node.links.isLinked)) count += 1
+    return count
+  }
+
   return {
     count,
     counters: () => {
@@ -106,7 +114,7 @@ export const createVitals = (node: Node): Vitals => {
         'sockets hello': sockets.hello,
         outgoing_frames: sockets.frames,
         outgoing_bytes: sockets.bytes,
-        'users online': node.state.directory.users.size,
+        'users online': listedUsers(),
         'users here': node.state.directory.attached.size,
         append_queue: node.runtime.pending(),
         log_bytes: logBytes,

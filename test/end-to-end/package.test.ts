@@ -12,6 +12,9 @@ import { stockKey } from '../helpers/stock-crypto.ts'
 // set-up and tests take turns here: without a plan tap takes a pause for the end
 t.plan(3)
 
+// what is installed here is gone afterwards, so nothing compiled of it is kept
+process.env['NODE_DISABLE_COMPILE_CACHE'] = '1'
+
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const place = processes(t).place('installed')
 

@@ -35,7 +35,9 @@ export const plantMutant = (patch = ''): Mutant => {
   return {
     async search({ from, most, world }, caught) {
       const args = ['src/cli/main.ts', 'simulate', '--seed', String(from), '--seeds', String(most), '--json', ...world]
-      const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+      // what would be kept of a copy is never asked for again
+      const env = { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' }
+      const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
       let said = ''
       child.stderr.on('data', (part: Buffer) => (said = `${said}${part.toString()}`.slice(-2_000)))
       const ended = new Promise<number | null>(resolve => child.once('close', resolve))

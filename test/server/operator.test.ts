@@ -139,3 +139,27 @@ t.test('an id that is released is free for whom the server of another was refuse
   t.match(await first.ask('users.list'), [{ state: 'elsewhere', conflicts: [] }])
   await sameAsItsLog(t, mesh, first)
 })
+
+t.test(
+  'users of a server that fell silent are suspect, then away, and counted no more; those of one that is back are listed again',
+  async t => {
+    const mesh = createMesh(t)
+    const [first, second] = await startPair(mesh)
+    const ann = await attachUser(mesh, second, 3)
+    await mesh.until(() => listed(mesh, first).includes(ann.id), 2_000, 'the user is known')
+    const view = async (): Promise<UserView | undefined> => ((await first.ask('users.list')) as readonly UserView[])[0]
+    t.match(await view(), { state: 'elsewhere', server_id: second.id })
+    mesh.crash(second)
+    await mesh.until(() => !linked(mesh, first, second), 20_000, 'the link is lost')
+    t.match(await view(), { state: 'suspect', server_id: second.id })
+    t.equal(first.running.gauges()['users online'], 1)
+    await mesh.pass(40_000)
+    t.match(await view(), { state: 'away', server_id: null })
+    t.equal(first.running.gauges()['users online'], 0)
+    const back = await mesh.restart(second)
+    await mesh.until(() => linked(mesh, first, back) && linked(mesh, back, first), 70_000, 'linked again')
+    await attachUser(mesh, back, 3, { id: ann.id })
+    await mesh.until(() => first.running.gauges()['users online'] === 1, 5_000, 'listed again')
+    t.match(await view(), { state: 'elsewhere', server_id: second.id })
+  },
+)
