@@ -185,7 +185,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
         userId,
         wire,
         hello,
-        plainly,
+        ...{ plainly, alone: servers.alone },
         pin: servers.pin(url),
         accept: proven => options.accept(url, proven),
         send: texts => {

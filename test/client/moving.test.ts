@@ -90,6 +90,21 @@ t.test('a client with one server comes back to it, and an idle one is not cut', 
   await mesh.until(() => ann.client.attached, 20_000, 'attached again')
 })
 
+t.test('a server that a person named too, and that stands still, is not taken for a stock server', async t => {
+  const mesh = createMesh(t)
+  const first = await mesh.start(0)
+  const ann = await meshClient(t, mesh, first, 3, { otherUrls: ['ws://127.0.0.1:9001', 'ws://127.0.0.1:9002'] })
+  await mesh.pass(1_000)
+  // its own server has not told of these: nothing is pinned for them
+  const mute = { message: () => {}, malformed: () => {}, closed: () => {} }
+  await mesh.network.host('mute').listen({ host: '127.0.0.1', port: 9_001, maxBytes: 1_000_000, maxSockets: 10 }, () => mute)
+  const third = await mesh.start(2, { introducers: [first] })
+  mesh.crash(first)
+  await mesh.until(() => !ann.client.attached, 1_000, 'offline')
+  await mesh.until(() => ann.client.attached, 40_000, 'attached')
+  t.equal(third.fold.state.directory.users.get(ann.id)?.local, 'attached')
+})
+
 t.test('after a sleep a connection that is dead is found within seconds', async t => {
   const mesh = createMesh(t)
   const [first, second] = await startPair(mesh)
