@@ -140,6 +140,19 @@ t.test('a list replaces what was known, but not what changed while it was made',
   t.same([...roster.members.keys()].sort(), ['listed', 'new'], 'no answer changes nothing')
 })
 
+t.test('who left one server while the list was made may be listed at another', async t => {
+  const roster = createRoster(() => {})
+  roster.seen(sighting('ann', 'old'))
+  roster.listBegins()
+  roster.removed('ann' as UserId, 'old' as ServerId)
+  roster.listEnds([sighting('ann', 'new')])
+  t.equal(roster.members.get('ann' as UserId)?.server, 'new')
+  roster.listBegins()
+  roster.removed('ann' as UserId, 'new' as ServerId)
+  roster.listEnds([sighting('ann', 'new')])
+  t.equal(roster.members.size, 0, 'but not at the one that they left')
+})
+
 t.test('a list that comes when nobody waits for it any more is taken all the same', async t => {
   const clock = createManualClock()
   const roster = createRoster(() => {})
