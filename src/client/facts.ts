@@ -163,7 +163,8 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       return
     case 'server.pinned':
     case 'server.trusted':
-      draft.learned.delete(fact.url)
+      // it stays one of those that we know of
+      if (draft.learned.has(fact.url)) draft.learned.set(fact.url, { server: fact.server, pubkey: fact.pubkey })
       draft.servers.set(fact.url, { pin: { server: fact.server, pubkey: fact.pubkey }, changed: undefined })
       return
     case 'server.learned':

@@ -136,7 +136,7 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
       for (const sighting of listed) {
         const left = newer.get(sighting.id)
         // who left one server may be listed at another
-        if (!newer.has(sighting.id) || (left !== undefined && left !== '' && left !== sighting.server)) enter(sighting)
+        if (!newer.has(sighting.id) || (left && sighting.server && left !== sighting.server)) enter(sighting)
       }
     },
   }

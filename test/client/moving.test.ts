@@ -26,6 +26,22 @@ t.test('a client moves within seconds to a server that its own told of, keeps it
   t.same(ann.shown(), ['and back'])
 })
 
+t.test('a server that was learned stays one of those that are tried, however often it fails', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  await mesh.pass(1_000)
+  mesh.crash(first)
+  await mesh.until(() => ann.client.attached, 10_000, 'attached to the second')
+  mesh.crash(second)
+  await mesh.until(() => !ann.client.attached, 15_000, 'and gone')
+  // each was tried by then, more than once
+  await mesh.pass(10_000)
+  const again = await mesh.restart(second)
+  await mesh.until(() => ann.client.attached, 30_000, 'attached again')
+  t.equal(again.fold.state.directory.users.get(ann.id)?.local, 'attached')
+})
+
 t.test('what waited at the old server comes to the new one', async t => {
   const mesh = createMesh(t)
   const [first, second] = await startPair(mesh)
