@@ -114,7 +114,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   // another key that is announced for us is an alarm like anybody's
   if (!journal.state.users.has(userId)) record(`user:${userId}`, [{ type: 'key.pinned', user: userId, pubkey: privateKey.publicKey.text }])
 
-  const wire = createWire({ ports, userId, privateKey, lastTs: journal.state.lastTs })
+  const wire = createWire({ ports, userId, privateKey, journal })
   const roster = createRoster(emit)
   const { nameOf } = roster
   const fingerprintOf = (key: string): string =>
