@@ -80,7 +80,7 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
     case 'offline':
       return complain(styled('yellow', `${event.why} Trying to return.`))
     case 'resumed':
-      return say(styled('green', 'Connected again.'))
+      return say(styled('green', event.server_id === '' ? 'Connected again.' : `Connected again, to ${event.server_id}.`))
     case 'alarm':
       return complain(
         styled(

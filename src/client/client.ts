@@ -114,7 +114,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   // another key that is announced for us is an alarm like anybody's
   if (!journal.state.users.has(userId)) record(`user:${userId}`, [{ type: 'key.pinned', user: userId, pubkey: privateKey.publicKey.text }])
 
-  const wire = createWire({ ports, userId, privateKey, lastTs: journal.state.lastTs })
+  const wire = createWire({ ports, userId, privateKey, journal })
   const roster = createRoster(emit)
   const { nameOf } = roster
   const fingerprintOf = (key: string): string =>
@@ -141,7 +141,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     send: (texts: readonly string[]) => connection.send(texts),
     buffered: () => connection.buffered,
   }
-  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets })
+  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets, alone: () => servers.alone })
   const listing = createListing({ clock, roster, request: questions.list })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
   const keyBook = createKeyBook({
@@ -190,7 +190,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     serverCaps = can
     void listing.refresh()
     keyBook.attached()
-    if (wasReady) emit({ event: 'resumed' })
+    if (wasReady) emit({ event: 'resumed', server_id: server })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true
     keeping.attached()

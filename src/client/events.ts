@@ -73,7 +73,8 @@ export type ClientEvent =
   | { readonly event: 'users'; readonly users: readonly ListedUser[]; readonly ref?: string }
   /** `since` is Unix milliseconds; `why` a sentence with what the server said, if it did. */
   | { readonly event: 'offline'; readonly since: number; readonly why: string }
-  | { readonly event: 'resumed' }
+  /** Perhaps at another server than before. */
+  | { readonly event: 'resumed'; readonly server_id: ServerId | '' }
   | {
       readonly event: 'alarm'
       readonly kind: AlarmKind

@@ -35,6 +35,8 @@ export interface Keeping {
   /** Reads what an earlier run left. */
   restore(): Promise<void>
   attached(): void
+  /** A reader is seen, at a new home perhaps: what was sent to the one before may have come to nothing. */
+  seen(reader: UserId): void
   lost(why: string): void
   close(): void
 }
@@ -62,6 +64,8 @@ interface Entry {
   readonly ts: number
   readonly text: string
   readonly bytes: number
+  /** It is on the disk: only then it leaves. */
+  safe: boolean
   /** The attachment over which it was sent last. */
   over: Attachment | undefined
   sends: number
@@ -105,6 +109,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       ts,
       text,
       bytes: utf8(text).length,
+      safe: false,
       over: undefined,
       sends: 0,
       sentAt: 0,
@@ -148,7 +153,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     const now = clock.monotonic()
     const texts: string[] = []
     for (const [reader, queue] of queues) {
-      const first = queue.slice(0, onTheWay)
+      const first = queue.slice(0, onTheWay).filter(({ safe }) => safe)
       const along = reader === live || first.some(({ over, dueAt }) => over !== reached || dueAt <= now)
       for (const entry of first) {
         if (entry.over === reached && entry.dueAt > now && !(along && now - entry.sentAt >= alongMs)) continue
@@ -191,6 +196,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
         { put: { recipient: to, id, sender: userId, content: text } },
       ])
       journal.release(() => {
+        entry.safe = true
         if (attachment() === undefined) say(entry, 'There is no connection to the server; it is sent when it is back.')
         pump()
       })
@@ -199,7 +205,11 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     answered(id, why) {
       const entry = entries.get(id)
       if (entry === undefined) return false
-      if (why !== undefined) say(entry, `${why} It is kept, and sent again.`)
+      if (why !== undefined) {
+        // it is on its way no more, and goes along with the next
+        entry.sentAt = -Infinity
+        say(entry, `${why} It is kept, and sent again.`)
+      }
       // a server without receipts says no more than this
       else if (attachment()?.caps.includes('receipts') === true) say(entry)
       else settle(id, 'passed')
@@ -223,18 +233,24 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       const byRecipient = new Map<UserId, string[]>()
       for (const [id, { to }] of journal.state.kept) byRecipient.set(to, [...(byRecipient.get(to) ?? []), id])
       for (const [to, ids] of byRecipient)
-        for (const { id, content } of await mail.read(to, ids))
-          add({ id, to, ts: journal.state.kept.get(id)?.ts ?? 0, text: content }, (status, why) => {
+        for (const { id, content } of await mail.read(to, ids)) {
+          const entry = add({ id, to, ts: journal.state.kept.get(id)?.ts ?? 0, text: content }, (status, why) => {
             tell(id, to, status, why)
-          }).saidSent = true
+          })
+          entry.safe = true
+          entry.saidSent = true
+        }
     },
     attached: () => {
       pump()
       waiting.attached()
     },
+    seen: reader => {
+      if (queues.has(reader)) pump(reader)
+    },
     lost(why) {
       waiting.lost()
-      for (const entry of entries.values()) say(entry, `${why} It is kept, and sent again.`)
+      for (const entry of entries.values()) if (entry.safe) say(entry, `${why} It is kept, and sent again.`)
     },
     close() {
       cancelLook()

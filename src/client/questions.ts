@@ -19,15 +19,20 @@ export interface QuestionsOptions {
   readonly wire: Wire
   readonly attachment: () => Attachment | undefined
   readonly send: (texts: readonly string[]) => boolean
+  /** Whether there is no other server to go to. */
+  readonly alone: () => boolean
   readonly crashed: (error: unknown) => void
 }
 
-/** Milliseconds between questions which other servers there are: their answer is kept for the day when ours is gone. */
-const serversMs = 60_000
+/**
+ * Milliseconds between questions which other servers there are: their answer is kept for the day when ours is gone. Doubling from the first while
+ * there is none: a server that has just started knows no others yet.
+ */
+const serversMs = { first: 2_000, most: 60_000 } as const
 /** Milliseconds between questions about messages that wait: a receipt may be lost with a link on its way. */
 const receiptsMs = 600_000
 
-export const createQuestions = ({ clock, journal, wire, attachment, send, crashed }: QuestionsOptions): Questions => {
+export const createQuestions = ({ clock, journal, wire, attachment, send, alone, crashed }: QuestionsOptions): Questions => {
   let cancels: (() => void)[] = []
 
   const ask = (
@@ -48,17 +53,17 @@ export const createQuestions = ({ clock, journal, wire, attachment, send, crashe
         ask('RECEIPT_ASK', { recipient, refs: ids.slice(from, from + limits.maxRefs) })
   }
 
-  /** Now, and again while this attachment lasts. */
-  const repeat = (question: () => void, ms: number): void => {
+  /** Now, and again while this attachment lasts; `wait` says when, for the how many-th time. */
+  const repeat = (question: () => void, wait: (time: number) => number): void => {
     question()
-    const turn = cancels.length
-    const next = (): void => {
-      cancels[turn] = clock.after(ms, () => {
+    const place = cancels.length
+    const next = (time: number): void => {
+      cancels[place] = clock.after(wait(time), () => {
         question()
-        next()
+        next(time + 1)
       })
     }
-    next()
+    next(0)
   }
 
   const lost = (): void => {
@@ -77,10 +82,13 @@ export const createQuestions = ({ clock, journal, wire, attachment, send, crashe
       lost()
       const can = attachment()?.caps ?? []
       if (can.includes('servers'))
-        repeat(() => {
-          ask('SERVERS_REQUEST', {})
-        }, serversMs)
-      if (can.includes('receipt-ask')) repeat(askForReceipts, receiptsMs)
+        repeat(
+          () => {
+            ask('SERVERS_REQUEST', {})
+          },
+          time => (alone() ? Math.min(serversMs.first * 2 ** Math.min(time, 8), serversMs.most) : serversMs.most),
+        )
+      if (can.includes('receipt-ask')) repeat(askForReceipts, () => receiptsMs)
     },
     lost,
   }

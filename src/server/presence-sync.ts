@@ -16,6 +16,7 @@ import { limits } from '../protocol/limits.ts'
 import type { Node } from './node.ts'
 import { type Bucket, createBucket } from './rate.ts'
 import { frameText, signedEvent } from './signed-event.ts'
+import { listedAt, tellWhere } from './whereabouts.ts'
 
 export interface PresenceSync {
   /** Compares with a peer that can, now and again after a while; one that is under way begins anew. */
@@ -178,8 +179,10 @@ export const createPresenceSync = (node: Node): PresenceSync => {
     })
     if (gone.length === 0) return
     const digest: Base64Url = toBase64Url(sha256(utf8(sig)).subarray(0, 16))
+    const seen = gone.filter(user => listedAt(node, user) === server)
     for (const user of gone) node.runtime.record(`user:${user}`, { type: 'user.removed', user, server, seq, digest })
     node.gossip.tellGone(server, gone)
+    for (const user of seen) tellWhere(node, user)
   }
 
   const stop = (server: ServerId): void => {

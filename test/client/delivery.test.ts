@@ -162,6 +162,44 @@ t.test('what is not on the disk was never sent', async t => {
   t.same(ben.shown(), [])
 })
 
+t.test('a message does not leave with an earlier one before it is on the disk itself', async t => {
+  const mesh = createMesh(t)
+  const node = await mesh.start(0)
+  const ann = await meshClient(t, mesh, node, 3)
+  const ben = await meshClient(t, mesh, node, 4)
+  await mesh.pass(500)
+  ann.hold = true
+  void ann.client.tell(ben.id, 'one')
+  await mesh.pass(500)
+  void ann.client.tell(ben.id, 'two', { ref: 'b' })
+  await mesh.pass(500)
+  ann.releaseOne()
+  await mesh.pass(3_000)
+  t.same(ben.shown(), ['one'])
+  t.same(ann.statuses('b'), [])
+  ann.hold = false
+  await mesh.until(() => ben.shown().length === 2, 2_000, 'it came')
+})
+
+t.test('what its reader’s server could not take goes along with the next message, however short ago it was tried', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4, { moves: false })
+  await mesh.pass(500)
+  mesh.crash(second)
+  await mesh.pass(1_000)
+  void ann.client.tell(ben.id, 'one', { ref: 'a' })
+  await mesh.pass(5_500)
+  t.same(ann.statuses('a'), ['sent'])
+  const again = await mesh.restart(second)
+  await mesh.until(() => linked(mesh, first, again), 10_000, 'linked')
+  // one is not due again for seconds, and was tried less than two seconds ago
+  void ann.client.tell(ben.id, 'two')
+  const took = await mesh.until(() => ann.statuses('a').length > 1, 3_000, 'both went')
+  t.ok(took < 2_000, `after ${took} ms`)
+})
+
 t.test('a reader who is killed before it is recorded may show it again, with the same id, and never loses it', async t => {
   const mesh = createMesh(t)
   const node = await mesh.start(0)
@@ -177,6 +215,7 @@ t.test('a reader who is killed before it is recorded may show it again, with the
   const again = await meshClient(t, mesh, node, 4, { disk: ben.disk })
   await mesh.until(() => ann.statuses('a').includes('delivered'), 10_000, 'delivered')
   t.same(again.ids(), ben.ids())
+  again.crash()
   const third = await meshClient(t, mesh, node, 4, { disk: again.disk })
   await mesh.pass(1_000)
   t.same(third.shown(), [], 'what was recorded is not shown again')

@@ -1,7 +1,9 @@
 /** Clients whose server is gone, silent or far: they hear of it within a bound, move to another, and miss nothing. */
 import t from 'tap'
+import { startPulse } from '../../src/client/pulse.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 import { letters, waiting } from '../server/delivery-rig.ts'
-import { createMesh, startPair } from '../server/mesh.ts'
+import { createMesh, linked, startPair } from '../server/mesh.ts'
 import { attachUser } from '../server/user.ts'
 import { meshClient, urlOf } from './mesh-client.ts'
 
@@ -24,6 +26,50 @@ t.test('a client moves within seconds to a server that its own told of, keeps it
   void ben.client.tell(ann.id, 'and back', { ref: 'b' })
   await mesh.until(() => ben.statuses('b').includes('delivered'), 10_000, 'delivered')
   t.same(ann.shown(), ['and back'])
+})
+
+t.test('a client that attached before its server knew others hears of them within seconds', async t => {
+  const mesh = createMesh(t)
+  const first = await mesh.start(0)
+  const ann = await meshClient(t, mesh, first, 3)
+  const second = await mesh.start(1, { introducers: [first] })
+  await mesh.until(() => linked(mesh, first, second), 10_000, 'the servers are linked')
+  await mesh.pass(10_000)
+  mesh.crash(first)
+  await mesh.until(() => !ann.client.attached, 1_000, 'it is told')
+  await mesh.until(() => ann.client.attached, 10_000, 'it is attached elsewhere')
+  t.equal(second.fold.state.directory.users.get(ann.id)?.local, 'attached')
+})
+
+t.test('what its reader missed is sent again as soon as they are seen elsewhere', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, second, 3)
+  const ben = await meshClient(t, mesh, first, 4, { otherUrls: [urlOf(second)] })
+  await mesh.pass(1_000)
+  first.host.deaf = true
+  void ann.client.tell(ben.id, 'into the void', { ref: 'a' })
+  await mesh.until(() => !ben.client.attached, 20_000, 'he hears nothing')
+  await mesh.until(() => ben.client.attached, 20_000, 'he is attached elsewhere')
+  const took = await mesh.until(() => ben.shown().length > 0, 40_000, 'and shown what he missed')
+  t.ok(took <= 1_000, `after ${took} ms`)
+  t.same(ben.shown(), ['into the void'])
+})
+
+t.test('a server that was learned stays one of those that are tried, however often it fails', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  await mesh.pass(1_000)
+  mesh.crash(first)
+  await mesh.until(() => ann.client.attached, 10_000, 'attached to the second')
+  mesh.crash(second)
+  await mesh.until(() => !ann.client.attached, 15_000, 'and gone')
+  // each was tried by then, more than once
+  await mesh.pass(10_000)
+  const again = await mesh.restart(second)
+  await mesh.until(() => ann.client.attached, 30_000, 'attached again')
+  t.equal(again.fold.state.directory.users.get(ann.id)?.local, 'attached')
 })
 
 t.test('what waited at the old server comes to the new one', async t => {
@@ -103,6 +149,67 @@ t.test('a silent server is found within 15 s, and left for another', async t => 
   t.ok(moved <= 10_000, `after ${moved} ms more`)
 })
 
+t.test('what is written to somebody known is kept although the server falls silent before it tells their key again', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3, { otherUrls: [urlOf(second)] })
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  void ann.client.tell(ben.id, 'hello', { ref: 'a' })
+  await mesh.until(() => ann.statuses('a').includes('delivered'), 5_000, 'they know each other')
+  void ben.client.close()
+  await mesh.until(() => ann.client.users().every(({ user_id }) => user_id !== ben.id), 5_000, 'he has left')
+  const again = await meshClient(t, mesh, second, 4, { disk: ben.disk })
+  await mesh.until(() => ann.client.users().some(({ user_id }) => user_id === ben.id), 5_000, 'he is back')
+  first.host.deaf = true
+  void ann.client.tell(ben.id, 'typed into silence', { ref: 'b' })
+  await mesh.until(() => ann.statuses('b').includes('delivered'), 40_000, 'delivered from the next server')
+  t.same(ann.statuses('b'), ['sent', 'delivered'])
+  t.same(again.shown(), ['typed into silence'])
+})
+
+t.test('nothing is written without receipts to somebody of whom the server does not tell what their program can', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  void ben.client.tell(ann.id, 'hello', { ref: 'a' })
+  await mesh.until(() => ben.statuses('a').includes('delivered'), 5_000, 'his key is pinned')
+  ann.crash()
+  await mesh.pass(1_000)
+  const again = await meshClient(t, mesh, first, 3, { disk: ann.disk })
+  await mesh.pass(1_000)
+  first.host.deaf = true
+  void again.client.tell(ben.id, 'typed into silence', { ref: 'b' })
+  await mesh.until(() => again.statuses('b').length > 0, 20_000, 'it is answered')
+  t.same(again.statuses('b'), ['failed'])
+  t.match(again.events.at(-1), { event: 'sent', why: /^The server does not tell what their program understands/ })
+})
+
+t.test('a server that speaks and does not hear is left too', async t => {
+  const clock = createManualClock()
+  const events: string[] = []
+  const heart = startPulse({ clock, wall: clock.now, ping: () => events.push('ping'), dead: () => events.push('dead') })
+  // what others write keeps coming, and no answer
+  for (let second = 0; second < 29; second += 1) {
+    clock.advance(1_000)
+    heart.heard()
+  }
+  t.notOk(events.includes('dead'))
+  heart.answered()
+  for (let second = 0; second < 29; second += 1) {
+    clock.advance(1_000)
+    heart.heard()
+  }
+  t.notOk(events.includes('dead'), 'one answer is enough for as long again')
+  for (let second = 0; second < 4; second += 1) {
+    clock.advance(1_000)
+    heart.heard()
+  }
+  t.equal(events.at(-1), 'dead')
+})
+
 t.test('a client with one server comes back to it, and an idle one is not cut', async t => {
   const mesh = createMesh(t)
   const node = await mesh.start(0)
@@ -113,6 +220,21 @@ t.test('a client with one server comes back to it, and an idle one is not cut', 
   await mesh.until(() => !ann.client.attached, 15_000, 'offline')
   node.host.deaf = false
   await mesh.until(() => ann.client.attached, 20_000, 'attached again')
+})
+
+t.test('a server that a person named too, and that stands still, is not taken for a stock server', async t => {
+  const mesh = createMesh(t)
+  const first = await mesh.start(0)
+  const ann = await meshClient(t, mesh, first, 3, { otherUrls: ['ws://127.0.0.1:9001', 'ws://127.0.0.1:9002'] })
+  await mesh.pass(1_000)
+  // its own server has not told of these: nothing is pinned for them
+  const mute = { message: () => {}, malformed: () => {}, closed: () => {} }
+  await mesh.network.host('mute').listen({ host: '127.0.0.1', port: 9_001, maxBytes: 1_000_000, maxSockets: 10 }, () => mute)
+  const third = await mesh.start(2, { introducers: [first] })
+  mesh.crash(first)
+  await mesh.until(() => !ann.client.attached, 1_000, 'offline')
+  await mesh.until(() => ann.client.attached, 40_000, 'attached')
+  t.equal(third.fold.state.directory.users.get(ann.id)?.local, 'attached')
 })
 
 t.test('after a sleep a connection that is dead is found within seconds', async t => {

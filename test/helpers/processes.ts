@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { startGuardian } from './guardian.ts'
 import { programEnvironment } from './program-environment.ts'
 import { createInbox } from './stock-inbox.ts'
 import type { Inbox, WaitOptions } from './stock-inbox.ts'
@@ -120,18 +121,6 @@ export interface Processes {
     args: readonly string[],
     options?: { input?: string; timeoutMs?: number; cwd?: string },
   ): Promise<Exit & { stdout: string; stderr: string }>
-}
-
-/** Kills what this process started and removes its folder when this process goes away in whatever manner, SIGKILL too: its input ends then. */
-const startGuardian = (folder: string): { add(pid: number): void; remove(pid: number): void } => {
-  const script = `live=" "; while read -r op pid; do case $op in +) live="$live$pid ";; -) live="\${live%% $pid *} \${live#* $pid }";; esac; done
-for pid in $live; do kill -9 "$pid" 2>/dev/null; done; sleep 0.2; rm -rf "$1"`
-  const guardian = spawn('sh', ['-c', script, 'guardian', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-  guardian.unref()
-  const { stdin } = guardian
-  stdin.on('error', () => undefined)
-  ;(stdin as typeof stdin & { unref(): void }).unref()
-  return { add: pid => stdin.write(`+ ${String(pid)}\n`), remove: pid => stdin.write(`- ${String(pid)}\n`) }
 }
 
 const bootstrapYaml = (entries: readonly BootstrapEntry[]): string =>
