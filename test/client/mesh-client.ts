@@ -11,7 +11,7 @@ import { seededRandom } from '../helpers/seeded-random.ts'
 import { testKey } from '../helpers/test-keys.ts'
 import { createMesh, type Mesh, type MeshNode, startPair } from '../server/mesh.ts'
 import { userId } from '../server/user.ts'
-import { memoryFiles } from './memory-files.ts'
+import { memoryFiles, type MemoryFiles } from './memory-files.ts'
 
 export interface MeshClient {
   readonly id: UserId
@@ -19,6 +19,7 @@ export interface MeshClient {
   readonly events: readonly ClientEvent[]
   readonly disk: MemoryDisk
   readonly host: MemoryHost
+  readonly files: MemoryFiles
   /** While true its commits wait. */
   hold: boolean
   /** Lets the first of them through. */
@@ -62,6 +63,7 @@ export const openMeshClient = async (
   const clock = createMortalClock(mesh.clock)
   const host = mesh.network.host(`client ${n}`)
   const events: ClientEvent[] = []
+  const files = memoryFiles()
   const key = await testKey(n)
   let held: (() => void)[] = []
   const self = { hold: false, dead: false }
@@ -82,7 +84,7 @@ export const openMeshClient = async (
         else done()
       },
     }),
-    files: memoryFiles(),
+    files,
     fatal: error => {
       throw error
     },
@@ -109,6 +111,7 @@ export const openMeshClient = async (
     events,
     disk,
     host,
+    files,
     get hold() {
       return self.hold
     },
