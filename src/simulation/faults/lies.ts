@@ -150,7 +150,7 @@ const impostor: Inject = (world, dice) => {
   if (home.fold.state.directory.pins.get(victim.id)?.pubkey !== victim.key.text) return undefined
   const name = `impostor ${world.schedule.now()}`
   const address = `10.2.${dice.whole(0, 255)}.${dice.whole(1, 254)}`
-  const person = createUser(world.place, dice, { name, address, home, id: victim.id })
+  const person = createUser(world.place, dice, { name, address, named: [home], id: victim.id })
   // nobody cares for this program when it dies
   world.keepDown(person)
   person.start()
