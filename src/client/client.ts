@@ -23,6 +23,7 @@ import { createKeyBook } from './key-book.ts'
 import { createListing } from './listing.ts'
 import { createOrdering } from './ordering.ts'
 import { createOutbox } from './outbox.ts'
+import { createQuestions } from './questions.ts'
 import { createReading } from './reading.ts'
 import { createRoster } from './roster.ts'
 import { cleanLine, cleanName, nameProblem } from './sanitise.ts'
@@ -66,8 +67,6 @@ export interface Client extends Calls {
 }
 
 const maxFileBytesByDefault = 1_073_741_824
-/** Milliseconds between questions which other servers there are. */
-const serversMs = 60_000
 const caps = ['ack', 'blocks', 'bound', 'notice', 'ping', 'presence', 'proof', 'receipts', 'servers'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
@@ -93,7 +92,6 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   let wasReady = false
   /** Of the server that we were attached to last. */
   let serverCaps: readonly string[] = []
-  let cancelAsking = (): void => {}
 
   const stalls = createStalls({
     clock,
@@ -129,8 +127,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const accept = async (url: string, proven: ServerPin): Promise<boolean> => {
     record(`server:${proven.server}`, decideServer(journal.state, url, proven))
     await journal.flushed()
-    const known = journal.state.servers.get(url)
-    const same = known?.pin.server === proven.server && known.pin.pubkey === proven.pubkey
+    const known = servers.pin(url)
+    const same = known?.server === proven.server && known.pubkey === proven.pubkey
     if (!same) {
       const { server } = proven
       emit({ event: 'alarm', kind: 'server_key', user_id: server, name: server, fingerprint: fingerprintOf(proven.pubkey) })
@@ -138,27 +136,13 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     return same
   }
 
-  const requestList = (): void => {
-    void request('LIST_REQUEST', {})
+  const sockets = {
+    attachment: () => connection.attachment,
+    send: (texts: readonly string[]) => connection.send(texts),
+    buffered: () => connection.buffered,
   }
-  const request = async (
-    type: 'LIST_REQUEST' | 'PUBKEY_REQUEST' | 'SERVERS_REQUEST',
-    payload: Readonly<Record<string, unknown>>,
-  ): Promise<void> => {
-    try {
-      connection.send([await wire.signed({ type, to: connection.attachment?.server || '*', payload }, 'control')])
-    } catch (error) {
-      crashed(error)
-    }
-  }
-  /** Which servers there are changes; the answer is kept for the next time that ours is gone. */
-  const askForServers = (): void => {
-    cancelAsking()
-    if (!serverCaps.includes('servers')) return
-    void request('SERVERS_REQUEST', {})
-    cancelAsking = clock.after(serversMs, askForServers)
-  }
-  const listing = createListing({ clock, roster, request: requestList })
+  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets, alone: () => servers.alone })
+  const listing = createListing({ clock, roster, request: questions.list })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
   const keyBook = createKeyBook({
     clock,
@@ -166,9 +150,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     journal,
     roster,
     stock: () => connection.attachment?.key === undefined,
-    request: user => {
-      void request('PUBKEY_REQUEST', { user_id: user })
-    },
+    request: questions.key,
     alarm: (user, changed) => {
       const fingerprint = fingerprintOf(changed.encPubkey ?? changed.pubkey)
       emit({ event: 'alarm', kind: 'user_key', user_id: user, name: nameOf(user), fingerprint })
@@ -177,19 +159,15 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       emit({ event: 'error', code: error.code, detail: `The key announced for ${nameOf(user)} is not used: ${error.message}` })
     },
   })
-  const sockets = {
-    attachment: () => connection.attachment,
-    send: (texts: readonly string[]) => connection.send(texts),
-    buffered: () => connection.buffered,
-  }
   const keeping = createKeeping({
-    ...{ clock, crypto, userId, journal, keyBook },
+    ...{ clock, crypto, userId, journal, keyBook, roster, crashed },
     ...sockets,
+    mail: log.mail,
     tell: (id, to, status, why) => {
       emit({ event: 'sent', id, ref: null, to, status, ...(why !== undefined && { why }) })
     },
   })
-  await keeping.restore(log.mail)
+  await keeping.restore()
   const ordering = createOrdering({ clock, shown: sender => journal.state.users.get(sender)?.shown })
   const confirming = createConfirming({ userId, wire, ...sockets, crashed })
   const shared = { ports, crypto, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, wire, outbox, nameOf, emit }
@@ -215,15 +193,15 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     if (wasReady) emit({ event: 'resumed', server_id: server })
     else emit({ event: 'ready', user_id: userId, name, server_id: server })
     wasReady = true
-    askForServers()
     keeping.attached()
+    questions.attached()
   }
   const lost = (why: string): void => {
     emit({ event: 'offline', since: clock.now(), why })
     stalls.failAll(why)
     outbox.lost(why)
     keeping.lost(why)
-    cancelAsking()
+    questions.lost()
     ordering.lost()
     keyBook.detached()
     listing.lost()
@@ -289,7 +267,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
       stalls.failAll('The program was stopped.')
       outbox.lost('The program was stopped.')
       keeping.close()
-      cancelAsking()
+      questions.lost()
       ordering.lost()
       keyBook.detached()
       listing.lost()

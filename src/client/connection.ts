@@ -194,7 +194,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
         attached: reached => {
           attachment = reached
           attachedAt = ports.clock.monotonic()
-          servers.reached()
+          servers.reached(socket.remote.host)
           if (reached.caps.includes('ping')) beat(socket)
           told = undefined
           options.attached(reached)
@@ -246,7 +246,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     cancelRetry()
     const url = servers.current
     try {
-      await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes }, open(url))
+      await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes, ...servers.guard(url) }, open(url))
     } catch (error) {
       if (error instanceof NetworkError) tell('UNREACHABLE', `The server at ${url} cannot be reached: ${error.message}`)
       else options.problem('INTERNAL', error instanceof Error ? error.message : 'Dialling failed.')

@@ -30,8 +30,8 @@ export const decideServer = (state: ClientState, url: string, proven: ServerPin)
   const known = state.servers.get(url)
   const same = (pin: ServerPin): boolean => pin.server === proven.server && pin.pubkey === proven.pubkey
   const told = state.learned.get(url)
-  // first use is trusted only where nobody has told us who that is
-  if (known === undefined) return told === undefined || same(told) ? [{ type: 'server.pinned', url, ...proven }] : []
+  // first use is trusted only where nobody has told us who that is; what was told is pin enough
+  if (known === undefined) return told === undefined ? [{ type: 'server.pinned', url, ...proven }] : []
   if (same(known.pin) || (known.changed !== undefined && same(known.changed))) return []
   return [{ type: 'server.changed', url, ...proven }]
 }

@@ -77,6 +77,7 @@ export const createDispatch = (options: DispatchOptions) => {
     // of what another server signed we know only that it came over this socket: our own is asked for the key when it is needed
     const vouched = attachment.key === undefined || from === attachment.server
     if (pubkey !== undefined && vouched) keyBook.announced(id, { pubkey, encPubkey, caps })
+    keeping.seen(id)
   }
 
   const refused: Handler<'ERROR'> = ({ payload }) => {

@@ -1,5 +1,6 @@
 /** Everything that a client records, and its state as the fold of that: pins, alarms, learned constructions, what was sent and received. Never plaintext. */
 import { count, type Counted, type Order, show, type Shown, uncount } from './order.ts'
+import type { AddressClass } from '../protocol/address-class.ts'
 import type { FileId, PublicKeyText, ServerId, UserId } from '../protocol/ids.ts'
 
 /** What encrypts to a user and what verifies them: pinned and changed together, for either alone would let a relay in between. */
@@ -12,6 +13,11 @@ export interface UserKeys {
 export interface ServerPin {
   readonly server: ServerId
   readonly pubkey: PublicKeyText
+}
+
+export interface LearnedServer extends ServerPin {
+  /** How far out the server is reached that told of it; `public` when left out. */
+  readonly reach?: AddressClass
 }
 
 export type MessageKind = 'direct' | 'public'
@@ -30,7 +36,7 @@ export type ClientFact =
   /** Stream `server:<id>`. Who answers at an address, on first use; `changed` is an alarm and refused until `trusted`. */
   | ({ readonly type: 'server.pinned' | 'server.changed' | 'server.trusted'; readonly url: string } & ServerPin)
   /** Stream `server:<id>`. Our server says who answers at an address: then nobody else is believed there. */
-  | ({ readonly type: 'server.learned'; readonly url: string } & ServerPin)
+  | ({ readonly type: 'server.learned'; readonly url: string } & LearnedServer)
   /** Stream `user:<id>`. The first keys seen of a user, others than those, and a person's word that the others are right. */
   | ({ readonly type: 'key.pinned' | 'key.changed' | 'key.trusted'; readonly user: UserId } & UserKeys)
   /** The pinned keys came back without a person's word; the changed ones are forgotten. */
@@ -115,7 +121,7 @@ export interface ClientState {
   /** By address, `ws://host:port`. */
   readonly servers: ReadonlyMap<string, { readonly pin: ServerPin; readonly changed: ServerPin | undefined }>
   /** Other servers of the mesh, as ours told of them. */
-  readonly learned: ReadonlyMap<string, ServerPin>
+  readonly learned: ReadonlyMap<string, LearnedServer>
   /** Ids of the messages received last, so that a replay is not shown again, also after a restart. */
   readonly received: ReadonlySet<string>
   /** Messages that are not accepted yet, in the order in which they were written. */
@@ -169,7 +175,11 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       return
     case 'server.learned':
       draft.learned.delete(fact.url)
-      draft.learned.set(fact.url, { server: fact.server, pubkey: fact.pubkey })
+      draft.learned.set(fact.url, {
+        server: fact.server,
+        pubkey: fact.pubkey,
+        ...(fact.reach === undefined ? {} : { reach: fact.reach }),
+      })
       if (draft.learned.size > clientLimits.maxLearned) draft.learned.delete(draft.learned.keys().next().value as string)
       return
     case 'server.changed': {

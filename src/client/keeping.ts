@@ -1,17 +1,15 @@
 /** Messages that are kept on the disk until they are accepted: sent in order, sent again as they were, settled by receipts, also after a restart. */
 import { verifyPayload } from '../crypto/transport-signature.ts'
-import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import { utf8 } from '../protocol/encoding.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
-import type { MailStore } from '../store/mail.ts'
 import type { SentStatus } from './events.ts'
 import { FAILED, type MessageKind, type Settled } from './facts.ts'
 import type { Attachment } from './handshake.ts'
-import type { Journal } from './journal.ts'
 import type { KeyBook } from './key-book.ts'
 import type { Order } from './order.ts'
+import { createWaiting, type WaitingOptions } from './waiting.ts'
 
 /** What becomes of a message, in one word, as often as that changes; `why` is a sentence. */
 export type Told = (status: SentStatus, why?: string) => void
@@ -35,8 +33,10 @@ export interface Keeping {
   answered(id: string, why?: string): boolean
   receipt(frame: Frame<'RECEIPT'>, attachment: Attachment): Promise<void>
   /** Reads what an earlier run left. */
-  restore(mail: MailStore): Promise<void>
+  restore(): Promise<void>
   attached(): void
+  /** A reader is seen, at a new home perhaps: what was sent to the one before may have come to nothing. */
+  seen(reader: UserId): void
   lost(why: string): void
   close(): void
 }
@@ -52,11 +52,11 @@ const lookMs = 1_000
 const keepMs = 604_800_000
 const limits = { messages: 4_096, bytes: 67_108_864 } as const
 
-const sentences: Readonly<Partial<Record<Settled, string>>> = {
+const sentences = {
   refused: 'Their program could not read or verify it.',
   full: 'Their mailbox is full; try again later.',
   expired: 'Nobody took it for seven days.',
-}
+} as const satisfies Partial<Record<Settled, string>>
 
 interface Entry {
   readonly id: string
@@ -78,25 +78,18 @@ interface Entry {
   readonly end: PromiseWithResolvers<boolean>
 }
 
-export interface KeepingOptions {
-  readonly clock: Clock
+export interface KeepingOptions extends Omit<WaitingOptions, 'refused'> {
   readonly crypto: Crypto
   readonly userId: UserId
-  readonly journal: Journal
   readonly keyBook: KeyBook
-  readonly attachment: () => Attachment | undefined
-  readonly send: (texts: readonly string[]) => boolean
-  /** Who hears of a message that an earlier run kept, or that was accepted long ago. */
-  readonly tell: (id: string, to: UserId, status: SentStatus, why?: string) => void
 }
 
 export const createKeeping = (options: KeepingOptions): Keeping => {
-  const { clock, crypto, userId, journal, keyBook, attachment, send, tell } = options
+  const { clock, crypto, userId, journal, keyBook, attachment, send, tell, mail } = options
   const entries = new Map<string, Entry>()
   /** By recipient, in the order in which they were written. */
   const queues = new Map<UserId, Entry[]>()
-  /** Who hears that a message which waits in a mailbox was delivered. */
-  const later = new Map<string, Told>()
+  const waiting = createWaiting({ ...options, refused: sentences.refused })
   let bytes = 0
   let cancelLook = (): void => {}
   let looking = false
@@ -139,15 +132,14 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     const left = (queues.get(entry.to) ?? []).filter(other => other !== entry)
     if (left.length === 0) queues.delete(entry.to)
     else queues.set(entry.to, left)
-    journal.record(`user:${entry.to}`, { type: 'message.settled', id, to: entry.to, state }, [
-      { remove: { recipient: entry.to, ids: [id] } },
-    ])
+    // what waits stays on the disk: its mailbox may be lost with a server
+    const mailed = state === 'waiting' ? waiting.makeRoom() : [{ remove: { recipient: entry.to, ids: [id] } }]
+    journal.record(`user:${entry.to}`, { type: 'message.settled', id, to: entry.to, state }, mailed)
     journal.release(() => {
       const failed = FAILED.has(state)
       if (!failed) say(entry)
-      if (state === 'waiting') later.set(id, entry.told)
-      if (later.size > limits.messages) later.delete(later.keys().next().value as string)
-      if (failed) entry.told('failed', sentences[state])
+      if (state === 'waiting') waiting.begin(id, entry.told)
+      if (failed) entry.told('failed', (sentences as Partial<Record<Settled, string>>)[state])
       else if (state === 'delivered' || state === 'waiting') entry.told(state)
       entry.end.resolve(!failed)
     })
@@ -192,16 +184,6 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     })
   }
 
-  const delivered = (id: string, recipient: UserId): void => {
-    if (journal.state.waiting.get(id) !== recipient) return
-    journal.record(`user:${recipient}`, { type: 'message.settled', id, to: recipient, state: 'delivered' })
-    const told = later.get(id) ?? (status => tell(id, recipient, status))
-    later.delete(id)
-    journal.release(() => {
-      told('delivered')
-    })
-  }
-
   return {
     full: () =>
       entries.size >= limits.messages || bytes >= limits.bytes
@@ -236,7 +218,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     async receipt({ from, payload, payloadText, sig }, { server }) {
       const { sender, recipient, refs, state } = payload
       if (sender !== userId) return
-      const theirs = refs.filter(id => entries.get(id)?.to === recipient || journal.state.waiting.get(id) === recipient)
+      const theirs = refs.filter(id => entries.get(id)?.to === recipient || waiting.isFor(id, recipient))
       if (theirs.length === 0) return
       if (state === 'delivered' || state === 'refused') {
         const known = from === recipient ? await keyBook.pinned(recipient) : undefined
@@ -244,10 +226,10 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       } else if (from !== server) return
       for (const id of theirs) {
         if (entries.get(id)?.to === recipient) settle(id, state)
-        else if (state === 'delivered') delivered(id, recipient)
+        else if (state === 'delivered' || state === 'refused') waiting.read(id, recipient, state)
       }
     },
-    async restore(mail) {
+    async restore() {
       const byRecipient = new Map<UserId, string[]>()
       for (const [id, { to }] of journal.state.kept) byRecipient.set(to, [...(byRecipient.get(to) ?? []), id])
       for (const [to, ids] of byRecipient)
@@ -261,12 +243,18 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     },
     attached: () => {
       pump()
+      waiting.attached()
+    },
+    seen: reader => {
+      if (queues.has(reader)) pump(reader)
     },
     lost(why) {
+      waiting.lost()
       for (const entry of entries.values()) if (entry.safe) say(entry, `${why} It is kept, and sent again.`)
     },
     close() {
       cancelLook()
+      waiting.lost()
       for (const { end } of entries.values()) end.resolve(false)
     },
   }

@@ -40,7 +40,7 @@ export interface KeyBook {
   unknown(user: UserId): void
   /** The pinned keys, asking for them when none are; undefined when nobody knows. For verifying. */
   pinned(user: UserId): Promise<KnownKeys | undefined>
-  /** Pinned keys that were announced in this session and capabilities to send by; rejects with `NoKey`. */
+  /** Pinned keys and the capabilities to send by: those that the server tells, else those that were told last; rejects with `NoKey`. */
   recipient(user: UserId): Promise<KnownKeys & { readonly caps: readonly string[] }>
   /** Records the construction that a key used first. */
   learn(user: UserId, pubkey: PublicKeyText, construction: string): void
@@ -170,7 +170,10 @@ export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, 
       if (known === undefined) throw new NoKey('The server does not tell their key, so nothing can be encrypted to them.')
       if (known.changed !== undefined || (announced !== undefined && !sameKeys(announced.keys, known.keys)))
         throw new NoKey('Their key has changed. Compare it with them over another channel, then type /trust NAME.')
-      return { ...(await opened(known.keys)), caps: announced?.caps ?? [] }
+      // a server that falls silent takes no knowledge away: what is not known to be v1.3 must not go unkept
+      const { caps } = announced ?? lately.get(user) ?? {}
+      if (caps === undefined && !stock()) throw new NoKey('The server does not tell what their program understands; send it again later.')
+      return { ...(await opened(known.keys)), caps: caps ?? [] }
     },
     learn: (user, pubkey, construction) => {
       if (journal.state.users.get(user)?.construction === undefined)

@@ -177,6 +177,20 @@ export type MailboxFact =
       readonly why: 'delivered' | 'refused' | 'handed' | 'moved' | 'expired' | 'gone'
     }
 
+/** Receipts that are kept for senders who were away. Stream `mailbox:<user_id>` of the reader; the text is put and removed with the fact, as mail. */
+export type ReceiptFact =
+  | {
+      readonly type: 'receipt.kept'
+      /** The reader. */
+      readonly user: UserId
+      readonly id: string
+      /** Names of the messages that it is about. */
+      readonly refs: readonly string[]
+      /** Unix milliseconds from which on it is deleted. */
+      readonly until: number
+    }
+  | { readonly type: 'receipt.forgotten'; readonly user: UserId; readonly ids: readonly string[] }
+
 /** An introducer's signed word that a key and an address belong to a server (`docs/protocol.md`). */
 export interface Voucher {
   readonly by: ServerId
@@ -196,4 +210,14 @@ export type BootstrapFact =
   | { readonly type: 'bootstrap.joined'; readonly introducer: ServerId; readonly voucher?: Voucher }
 
 export type Fact =
-  NodeFact | AsideFact | MembershipFact | OperatorFact | LinkFact | SessionFact | PresenceFact | TransferFact | MailboxFact | BootstrapFact
+  | NodeFact
+  | AsideFact
+  | MembershipFact
+  | OperatorFact
+  | LinkFact
+  | SessionFact
+  | PresenceFact
+  | TransferFact
+  | MailboxFact
+  | ReceiptFact
+  | BootstrapFact

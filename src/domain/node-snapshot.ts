@@ -3,6 +3,7 @@ import type { Address, Base64Url, ServerId, UserId } from '../protocol/ids.ts'
 import type { Directory, DirectoryUser, PinnedUser } from './directory.ts'
 import type { PresenceSeq, Voucher } from './facts.ts'
 import type { Home } from './homes.ts'
+import { type ReceiptsSnapshot, restoredReceipts, snapshotOfReceipts } from './kept-receipts.ts'
 import { type MailboxesSnapshot, restoreMailboxes, snapshotOfMailboxes } from './mailboxes.ts'
 import type { Ban, Member } from './membership.ts'
 import type { Aside, NodeState } from './node-state.ts'
@@ -31,8 +32,9 @@ export interface NodeSnapshot {
   readonly bans: readonly (readonly [ServerId, Ban])[]
   readonly vouchers: readonly (readonly [ServerId, Voucher])[]
   readonly aside: readonly (readonly [Address, Aside])[]
-  /** Absent from bases of 0.1.0, as are `homes`. */
+  /** Absent from bases of 0.1.0, as are `receipts` and `homes`. */
   readonly mailboxes?: MailboxesSnapshot
+  readonly receipts?: ReceiptsSnapshot
   readonly homes?: readonly (readonly [UserId, Home])[]
 }
 
@@ -55,6 +57,7 @@ export const snapshotOfNode = (state: NodeState): NodeSnapshot => ({
   vouchers: [...state.vouchers],
   aside: [...state.aside],
   mailboxes: snapshotOfMailboxes(state.mailboxes),
+  receipts: snapshotOfReceipts(state.receipts),
   homes: [...state.homes],
 })
 
@@ -69,6 +72,7 @@ export const restoreNode = (state: NodeState, snapshot: NodeSnapshot): void => {
   draft.vouchers = new Map(snapshot.vouchers)
   draft.aside = new Map(snapshot.aside)
   draft.homes = new Map(snapshot.homes)
+  draft.receipts = restoredReceipts(snapshot.receipts ?? [])
   restoreMailboxes(state.mailboxes, snapshot.mailboxes ?? [])
   const membership = state.membership as Writable<NodeState['membership']>
   membership.servers = new Map(snapshot.servers.map(member => [member.id, member]))

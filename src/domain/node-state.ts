@@ -13,6 +13,7 @@ import {
 import type { Fact, Voucher } from './facts.ts'
 import { evolveStandings } from './standing.ts'
 import { evolveHomes, type Homes, homeBefore } from './homes.ts'
+import { dropReceipts, evolveReceipts, type KeptReceipts } from './kept-receipts.ts'
 import { dropMailbox, emptyMailboxes, evolveMailboxes, type Mailboxes } from './mailboxes.ts'
 import { emptyMembership, evolveMembership, type Membership } from './membership.ts'
 
@@ -32,6 +33,7 @@ export interface NodeState {
   /** What introducers said for us, by introducer. */
   readonly vouchers: ReadonlyMap<ServerId, Voucher>
   readonly mailboxes: Mailboxes
+  readonly receipts: KeptReceipts
   /** Of users who are away. */
   readonly homes: Homes
   /** Streams that wait for an operator's decision. */
@@ -55,6 +57,7 @@ export const emptyNodeState = (): NodeState => ({
   membership: emptyMembership(),
   vouchers: new Map(),
   mailboxes: emptyMailboxes(),
+  receipts: new Map(),
   homes: new Map(),
   aside: new Map(),
 })
@@ -86,6 +89,7 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
       if (fact.removal !== undefined) advanceSeq(state.directory, fact.removal)
       dropPresence(state.directory, fact.stream)
       dropMailbox(state.mailboxes, fact.stream)
+      dropReceipts(state.receipts, fact.stream)
       return
     case 'server.banned':
       silenceOrigin(state.directory, fact.server)
@@ -119,6 +123,10 @@ export const evolveNode = (state: NodeState, fact: Fact): void => {
     case 'mailbox.stored':
     case 'mailbox.released':
       evolveMailboxes(state.mailboxes, fact)
+      return
+    case 'receipt.kept':
+    case 'receipt.forgotten':
+      evolveReceipts(state.receipts, fact)
       return
     case 'session.attached':
     case 'session.detached':

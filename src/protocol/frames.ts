@@ -132,6 +132,12 @@ export const frames = {
     signature: 'required',
     doc: 'What became of messages: the word of their reader, passed on unchanged, or of a server.',
   },
+  RECEIPT_ASK: {
+    by: ['user', 'server'],
+    toUsers: false,
+    signature: 'required',
+    doc: 'Were messages read that had waited? Answered by their receipts, if these are kept; from and to servers with `receipt-ask`.',
+  },
   ACK: {
     by: ['stranger', 'user', 'server'],
     toUsers: true,

@@ -220,7 +220,7 @@ export const service = {
   SERVERS_REQUEST: empty,
   SERVERS: z.looseObject({
     servers: z
-      .array(z.looseObject({ server_id: serverId, host: field.host, port: field.port, pubkey: field.keyText }))
+      .array(z.looseObject({ server_id: serverId, host: field.host, port: field.port, pubkey: field.keyText, tls: z.boolean().optional() }))
       .max(limits.maxEntries),
   }),
   PUBKEY_REQUEST: z.looseObject({ user_id: userId, req_id: z.string().max(limits.maxIdLength).optional() }),
@@ -235,6 +235,12 @@ export const service = {
     recipient: userId,
     refs: z.array(z.string().min(1).max(64)).min(1).max(limits.maxRefs),
     state: z.enum(['delivered', 'refused', 'waiting', 'full', 'passed']),
+  }),
+  RECEIPT_ASK: z.looseObject({
+    /** Said by the sender's server. */
+    sender: userId.optional(),
+    recipient: userId,
+    refs: z.array(z.string().min(1).max(64)).min(1).max(limits.maxRefs),
   }),
   /** That of a hello says what the server can. */
   ACK: z.looseObject({ msg_ref: z.string().max(256), caps: field.caps.optional() }),

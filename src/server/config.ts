@@ -43,6 +43,9 @@ const limits = z.strictObject({
   mailboxBytes: z.int().positive().default(8_388_608),
   mailboxesMessages: z.int().positive().default(100_000),
   mailboxesBytes: z.int().positive().default(536_870_912),
+  /** Receipts that are kept for senders who were away: of one reader, and of all; each names up to 64 messages. */
+  receiptsKept: z.int().positive().default(250),
+  receiptsKeptOfAll: z.int().positive().default(25_000),
   /** Messages in an actor's mailbox. */
   mailbox: z.int().positive().default(512),
   signatures: z.int().positive().default(20_000),

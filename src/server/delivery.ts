@@ -22,9 +22,16 @@ export interface Delivery {
   attached(user: UserId, connection: Connection, peer: UserPeer): void
   /** A reader's socket is gone: what was on its way goes into the mailbox. */
   left(user: UserId): void
-  /** Messages are done with, wherever they stood; answers the servers that handed them in and are not their senders' home. */
-  settle(user: UserId, ids: readonly string[], why: Why): ReadonlySet<ServerId>
+  /** Messages are done with, wherever they stood. */
+  settle(user: UserId, ids: readonly string[], why: Why): Settled
   start(): void
+}
+
+export interface Settled {
+  /** Servers that handed them in and are not their senders' home. */
+  readonly via: ReadonlySet<ServerId>
+  /** Those of them that had waited, here or there. */
+  readonly waited: readonly string[]
 }
 
 interface OnTheWay {
@@ -168,6 +175,7 @@ export const createDelivery = (node: Node): Delivery => {
 
   const expire = (): void => {
     for (const [user, ids] of expiredAt(node.state.mailboxes, node.ports.clock.now())) release(user, ids, 'expired')
+    node.receipts.expire()
   }
 
   /** Sends what waits for a user who is elsewhere to their new home; it is deleted when that one, or the user, has said so. */
@@ -236,21 +244,21 @@ export const createDelivery = (node: Node): Delivery => {
     settle(user, ids, why) {
       const reader = readers.get(user)
       const via = new Set<ServerId>()
+      const here = ids.filter(id => waits(user, id))
+      const waited = new Set(here)
       for (const id of ids) {
         const parcel = reader?.onTheWay.get(id)?.parcel
-        if (parcel?.via !== undefined && parcel.via !== homeOf(node.state.directory, parcel.sender, node.links.isLinked))
+        if (parcel?.via !== undefined && parcel.via !== homeOf(node.state.directory, parcel.sender, node.links.isLinked)) {
           via.add(parcel.via)
+          waited.add(id)
+        }
         reader?.onTheWay.delete(id)
       }
-      release(
-        user,
-        ids.filter(id => waits(user, id)),
-        why,
-      )
+      release(user, here, why)
       node.runtime.release(() => {
         refill(user)
       })
-      return via
+      return { via, waited: [...waited] }
     },
     start() {
       node.timers.every(EXPIRE_MS, expire)

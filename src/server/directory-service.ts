@@ -2,6 +2,7 @@
 import type { Claim } from '../domain/claims.ts'
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
 import { surenessOf } from '../domain/standing.ts'
+import { tlsOf } from '../protocol/address.ts'
 import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
@@ -10,6 +11,7 @@ import { displayName } from '../protocol/meta.ts'
 import { createRecent } from '../crypto/recent.ts'
 import type { Connection, UserPeer } from './connection.ts'
 import type { Node } from './node.ts'
+import { mayDial } from './may-dial.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { knowsPresence } from './standings.ts'
 
@@ -103,9 +105,9 @@ export const createDirectoryService = (node: Node): DirectoryService => {
     },
     servers(connection, peer) {
       const servers = [...node.state.membership.servers.values()]
-        .filter(({ id, proven }) => proven && node.links.isLinked(id))
+        .filter(({ id, proven, host, port }) => proven && node.links.isLinked(id) && mayDial(node.self, host, port))
         .slice(0, MAX_SERVERS)
-        .map(({ id, host, port, pubkey }) => ({ server_id: id, host, port, pubkey }))
+        .map(({ id, host, port, pubkey, tls }) => ({ server_id: id, host, port, pubkey, ...tlsOf(tls) }))
       answer(connection, peer.id, node.nextTs(), { type: 'SERVERS', payload: { servers } })
     },
     introduce(connection, peer) {

@@ -55,6 +55,7 @@ export const withoutPerson = (state: FoldedState, user: string): FoldedState => 
         { doubt, confirmed: confirmed.filter(id => id !== user) },
       ]),
       mailboxes: (node.mailboxes ?? []).filter(([id]) => id !== user),
+      receipts: (node.receipts ?? []).filter(([id]) => id !== user),
       homes: (node.homes ?? []).filter(([id]) => id !== user),
       aside: node.aside.filter(([stream]) => !belongs(stream)),
     },

@@ -9,7 +9,7 @@ import { ProtocolError } from '../protocol/errors.ts'
 import { type PublicKeyText, serverId, type ServerId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
 import { voucherText } from '../protocol/voucher.ts'
-import { mayDial } from './address-class.ts'
+import { mayDial } from './may-dial.ts'
 import type { Connection, ServerPeer } from './connection.ts'
 import type { Node } from './node.ts'
 import { type Bucket, createBucket } from './rate.ts'
@@ -17,7 +17,7 @@ import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { verifyBy } from './verify.ts'
 
 /** What this program can, as it says in hellos. */
-export const SERVER_CAPS = ['proof', 'vouch', 'ping', 'members', 'receipts', DIGEST_CAP] as const
+export const SERVER_CAPS = ['proof', 'vouch', 'ping', 'members', 'receipts', 'receipt-ask', DIGEST_CAP] as const
 
 export interface Introducer {
   /** Our SERVER_ANNOUNCE for one recipient; the same signed payload until our vouchers change. */

@@ -2,7 +2,7 @@
 import { decideMove } from '../domain/membership.ts'
 import { decideWrong, type LinkContext } from '../machines/link.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
-import { mayDial } from './address-class.ts'
+import { mayDial } from './may-dial.ts'
 import type { Connection } from './connection.ts'
 import type { Node } from './node.ts'
 import type { ServerPeer } from './peer.ts'

@@ -86,6 +86,9 @@ const decide = (node: Node, connection: Connection, frame: AnyFrame, origin: Ser
     case 'PRESENCE_TELL':
       if (origin === peerOf(connection).id) node.sync.told(frame, origin)
       return
+    case 'RECEIPT_ASK':
+      if (origin === peerOf(connection).id) node.receipts.askedFor(frame, origin)
+      return
     case 'SERVER_DELIVER':
       node.router.fromServer(connection, frame, origin, text)
       return

@@ -61,7 +61,18 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
   ...['SIGINT', 'SIGTERM', 'SIGHUP'],
   ...['delivered', 'refused', 'handed', 'expired', 'gone'],
 ])
-const OWN_CAPS: ReadonlySet<string> = new Set(['proof', 'ack', 'vouch', 'blocks', 'bound', 'notice', 'receipts', 'ping', 'servers'])
+const OWN_CAPS: ReadonlySet<string> = new Set([
+  'proof',
+  'ack',
+  'vouch',
+  'blocks',
+  'bound',
+  'notice',
+  'receipts',
+  'receipt-ask',
+  'ping',
+  'servers',
+])
 /** A system's code in somebody's sentence, as ECONNREFUSED: it tells a developer much and names nobody. */
 const SYSTEM_CODE =
   /\b(?:ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|EADDRNOTAVAIL|EACCES)\b/
@@ -185,6 +196,7 @@ export const createRedaction = (): Redaction => {
       user(id),
       waiting.map(([of, entry]) => [standIn('digest', of), inside(entry)]),
     ]),
+    receipts: (state.receipts ?? []).map(([id, kept]) => [user(id), kept.map(([of, entry]) => [standIn('digest', of), inside(entry)])]),
     homes: (state.homes ?? []).map(([id, home]) => [user(id), inside(home)]),
     aside: state.aside.map(([of, aside]) => [stream(of) as Address, inside(aside)]),
   })

@@ -1,5 +1,6 @@
 /** Where content goes (SOCP §10): to a user attached here, to the server that has them, or back as USER_NOT_FOUND; never decrypted, never in a loop. */
 import { homeOf } from '../domain/directory.ts'
+import { lastHomeOf } from '../domain/homes.ts'
 import { carriedContent } from '../protocol/carried.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { type ErrorCode, ProtocolError } from '../protocol/errors.ts'
@@ -99,13 +100,8 @@ export const createRouter = (node: Node): Router => {
 
   /** Where it goes: to its reader's home, or for a message to the one where they were last. */
   const homeFor = ({ inner, recipient }: Pick<Parcel, 'inner' | 'recipient'>): ServerId | 'local' | undefined => {
-    const { directory, homes } = node.state
-    const home = homeOf(directory, recipient, node.links.isLinked)
-    if (home !== undefined || isFile(inner)) return home
-    const last = homes.get(recipient)?.server
-    // only whoever proved their key here is pinned as proven
-    if (last === undefined) return directory.pins.get(recipient)?.proven === true ? 'local' : undefined
-    return last === node.self.id ? 'local' : last
+    const { isLinked } = node.links
+    return isFile(inner) ? homeOf(node.state.directory, recipient, isLinked) : lastHomeOf(node.state, recipient, isLinked)
   }
 
   const route = (parcel: Parcel, failed: (error: unknown) => void): boolean => {

@@ -56,7 +56,7 @@ type Received =
   | { readonly connection: Connection; readonly closed: string }
 
 /** What this server does for users who list it too. */
-const USER_CAPS = ['receipts', 'ping', 'servers'] as const
+const USER_CAPS = ['receipts', 'receipt-ask', 'ping', 'servers'] as const
 
 /** Addresses whose rate is remembered; one that comes back after so many others begins anew. */
 const KEPT_ADDRESSES = 8_192
@@ -139,6 +139,9 @@ export const createSessions = (node: Node): Sessions => {
         return
       case 'SERVERS_REQUEST':
         node.directoryService.servers(connection, peer)
+        return
+      case 'RECEIPT_ASK':
+        node.receipts.askedBy(peer.id, frame)
         return
       case 'PUBKEY_REQUEST':
         node.directoryService.key(connection, peer, frame)

@@ -105,6 +105,7 @@ const reach: Readonly<Record<string, (fact: never, fold: NodeFold) => readonly P
   link: (fact: Extract<Fact, { readonly server: ServerId }>) => [{ part: 'pins.servers', key: fact.server }],
   session: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
   user: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
+  receipt: () => [],
   mailbox: (fact: Extract<Fact, { readonly user: UserId }>) => [{ part: 'mailboxes', key: fact.user }],
   transfer: () => [],
   bootstrap: () => [],

@@ -1,6 +1,7 @@
 /** Runs `bin/socp` as a person would and answers how it ended. */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { programEnvironment } from '../helpers/program-environment.ts'
 
 export interface Ran {
   readonly code: number | null
@@ -26,7 +27,10 @@ export const runSocp = (
 ): Promise<Ran> =>
   new Promise((resolve, reject) => {
     const [command, ...own] = node
-    const child = spawn(command ?? '', [...own, program, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command ?? '', [...own, program, ...args], {
+      env: { ...programEnvironment(), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part))

@@ -1,6 +1,6 @@
 /** Messages between our clients over whole nodes: kept until accepted, shown once and in order, whatever dies in between. */
 import t from 'tap'
-import { createMesh, linked, startPair } from '../server/mesh.ts'
+import { createMesh, linked, sameAsItsLog, startPair } from '../server/mesh.ts'
 import { waiting } from '../server/delivery-rig.ts'
 import { meshClient, openMeshClient } from './mesh-client.ts'
 
@@ -36,11 +36,52 @@ t.test('to a reader who is away it waits at their server; on their return it is 
   void ann.client.tell(ben.id, 'two', { ref: 'b' })
   await mesh.until(() => ann.statuses('b').includes('waiting'), 2_000, 'it waits')
   t.same(ann.statuses('a'), ['sent', 'waiting'])
-  t.equal(ann.disk.mail.size, 0, 'accepted: the sender does not keep it')
+  t.equal(ann.disk.mail.get(ben.id)?.size, 2, 'it stays with its sender too, lest the mailbox is lost')
   const back = await meshClient(t, mesh, second, 4, { disk: ben.disk })
   await mesh.until(() => ann.statuses('b').includes('delivered'), 2_000, 'it is delivered')
   t.same(back.shown(), ['one', 'two'])
   t.equal(waiting(second, 4), 0)
+  t.equal(ann.disk.mail.size, 0)
+})
+
+t.test('that a message which waited was read reaches a sender who was away by then, whatever was restarted meanwhile', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(500)
+  ben.crash()
+  await mesh.pass(40_000)
+  void ann.client.tell(ben.id, 'one', { ref: 'a' })
+  void ann.client.tell(ben.id, 'two', { ref: 'b' })
+  await mesh.until(() => ann.statuses('b').includes('waiting'), 2_000, 'it waits')
+  ann.crash()
+  await mesh.pass(40_000)
+  const back = await meshClient(t, mesh, second, 4, { disk: ben.disk })
+  await mesh.until(() => back.shown().length === 2, 2_000, 'it is shown')
+  await mesh.pass(1_000)
+  back.crash()
+  await mesh.pass(40_000)
+  mesh.crash(second)
+  mesh.crash(first)
+  const [again, there] = [await mesh.restart(first), await mesh.restart(second)]
+  await mesh.until(() => linked(mesh, again, there), 10_000, 'linked')
+  const returned = await meshClient(t, mesh, again, 3, { disk: ann.disk })
+  const told = () => returned.events.flatMap(event => (event.event === 'sent' ? [[event.status, event.to]] : []))
+  await mesh.until(() => told().length > 0, 5_000, 'it is told')
+  await mesh.pass(1_000)
+  t.strictSame(told(), [
+    ['delivered', ben.id],
+    ['delivered', ben.id],
+  ])
+  returned.crash()
+  const third = await meshClient(t, mesh, again, 3, { disk: ann.disk })
+  await mesh.pass(1_000)
+  t.notOk(
+    third.events.some(({ event }) => event === 'sent'),
+    'and once',
+  )
+  for (const node of [again, there]) await sameAsItsLog(t, mesh, node)
 })
 
 t.test('a server that dies between taking and the receipt costs nothing: the same message comes once', async t => {
@@ -174,6 +215,7 @@ t.test('a reader who is killed before it is recorded may show it again, with the
   const again = await meshClient(t, mesh, node, 4, { disk: ben.disk })
   await mesh.until(() => ann.statuses('a').includes('delivered'), 10_000, 'delivered')
   t.same(again.ids(), ben.ids())
+  again.crash()
   const third = await meshClient(t, mesh, node, 4, { disk: again.disk })
   await mesh.pass(1_000)
   t.same(third.shown(), [], 'what was recorded is not shown again')

@@ -2,7 +2,9 @@
 import t from 'tap'
 import { startPulse } from '../../src/client/pulse.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
-import { createMesh, startPair } from '../server/mesh.ts'
+import { letters, waiting } from '../server/delivery-rig.ts'
+import { createMesh, linked, startPair } from '../server/mesh.ts'
+import { attachUser } from '../server/user.ts'
 import { meshClient, urlOf } from './mesh-client.ts'
 
 t.test('a client moves within seconds to a server that its own told of, keeps its id, and misses nothing', async t => {
@@ -24,6 +26,34 @@ t.test('a client moves within seconds to a server that its own told of, keeps it
   void ben.client.tell(ann.id, 'and back', { ref: 'b' })
   await mesh.until(() => ben.statuses('b').includes('delivered'), 10_000, 'delivered')
   t.same(ann.shown(), ['and back'])
+})
+
+t.test('a client that attached before its server knew others hears of them within seconds', async t => {
+  const mesh = createMesh(t)
+  const first = await mesh.start(0)
+  const ann = await meshClient(t, mesh, first, 3)
+  const second = await mesh.start(1, { introducers: [first] })
+  await mesh.until(() => linked(mesh, first, second), 10_000, 'the servers are linked')
+  await mesh.pass(10_000)
+  mesh.crash(first)
+  await mesh.until(() => !ann.client.attached, 1_000, 'it is told')
+  await mesh.until(() => ann.client.attached, 10_000, 'it is attached elsewhere')
+  t.equal(second.fold.state.directory.users.get(ann.id)?.local, 'attached')
+})
+
+t.test('what its reader missed is sent again as soon as they are seen elsewhere', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, second, 3)
+  const ben = await meshClient(t, mesh, first, 4, { otherUrls: [urlOf(second)] })
+  await mesh.pass(1_000)
+  first.host.deaf = true
+  void ann.client.tell(ben.id, 'into the void', { ref: 'a' })
+  await mesh.until(() => !ben.client.attached, 20_000, 'he hears nothing')
+  await mesh.until(() => ben.client.attached, 20_000, 'he is attached elsewhere')
+  const took = await mesh.until(() => ben.shown().length > 0, 40_000, 'and shown what he missed')
+  t.ok(took <= 1_000, `after ${took} ms`)
+  t.same(ben.shown(), ['into the void'])
 })
 
 t.test('a server that was learned stays one of those that are tried, however often it fails', async t => {
@@ -56,7 +86,55 @@ t.test('what waited at the old server comes to the new one', async t => {
   const back = await meshClient(t, mesh, second, 4, { disk: ben.disk })
   await mesh.until(() => ann.statuses('a').includes('delivered'), 10_000, 'delivered')
   t.same(back.shown(), ['while you were away'])
-  t.equal(first.disk.mail.size, 0)
+  t.equal(letters(first), 0)
+})
+
+t.test('what waits at a server that is gone is sent again when its reader is seen elsewhere, and shown once', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  ben.crash()
+  await mesh.pass(40_000)
+  void ann.client.tell(ben.id, 'while you were away', { ref: 'a' })
+  await mesh.until(() => ann.statuses('a').includes('waiting'), 5_000, 'it waits at the second')
+  mesh.crash(second)
+  ann.crash()
+  await mesh.pass(40_000)
+  const again = await meshClient(t, mesh, first, 3, { disk: ann.disk })
+  const back = await meshClient(t, mesh, first, 4, { disk: ben.disk })
+  const took = await mesh.until(() => back.shown().length > 0, 60_000, 'it is shown')
+  t.ok(took >= 25_000, 'not before its server would have brought it', { took })
+  const told = () => again.events.flatMap(event => (event.event === 'sent' ? [event.status] : []))
+  await mesh.until(() => told().includes('delivered'), 5_000, 'its sender hears of it')
+  t.equal(again.disk.mail.size, 0)
+  const returned = await mesh.restart(second)
+  await mesh.pass(60_000)
+  t.same(back.shown(), ['while you were away'], 'the copy of the old server is known')
+  t.equal(waiting(returned, 4), 0, 'and goes')
+  t.same(told(), ['delivered'])
+})
+
+t.test('what waits is not sent again while its reader is away, nor often', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  ben.crash()
+  await mesh.pass(40_000)
+  void ann.client.tell(ben.id, 'while you were away', { ref: 'a' })
+  await mesh.until(() => ann.statuses('a').includes('waiting'), 5_000, 'it waits at the second')
+  const copies = () => mesh.network.wire.filter(({ from, text }) => from === ann.host.name && text.includes('"MSG_DIRECT"')).length
+  const before = copies()
+  await mesh.pass(120_000)
+  t.equal(copies(), before)
+  // somebody with Ben's key who reads and never confirms
+  const dumb = await attachUser(mesh, second, 4, { caps: ['proof', 'ack', 'receipts'] })
+  await mesh.pass(120_000)
+  t.ok(dumb.heard.some(({ type }) => type === 'USER_DELIVER'))
+  t.equal(copies(), before + 1)
 })
 
 t.test('a silent server is found within 15 s, and left for another', async t => {
@@ -69,6 +147,44 @@ t.test('a silent server is found within 15 s, and left for another', async t => 
   t.ok(took <= 15_000, `after ${took} ms`)
   const moved = await mesh.until(() => ann.client.attached, 20_000, 'attached elsewhere')
   t.ok(moved <= 10_000, `after ${moved} ms more`)
+})
+
+t.test('what is written to somebody known is kept although the server falls silent before it tells their key again', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3, { otherUrls: [urlOf(second)] })
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  void ann.client.tell(ben.id, 'hello', { ref: 'a' })
+  await mesh.until(() => ann.statuses('a').includes('delivered'), 5_000, 'they know each other')
+  void ben.client.close()
+  await mesh.until(() => ann.client.users().every(({ user_id }) => user_id !== ben.id), 5_000, 'he has left')
+  const again = await meshClient(t, mesh, second, 4, { disk: ben.disk })
+  await mesh.until(() => ann.client.users().some(({ user_id }) => user_id === ben.id), 5_000, 'he is back')
+  first.host.deaf = true
+  void ann.client.tell(ben.id, 'typed into silence', { ref: 'b' })
+  await mesh.until(() => ann.statuses('b').includes('delivered'), 40_000, 'delivered from the next server')
+  t.same(ann.statuses('b'), ['sent', 'delivered'])
+  t.same(again.shown(), ['typed into silence'])
+})
+
+t.test('nothing is written without receipts to somebody of whom the server does not tell what their program can', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(1_000)
+  void ben.client.tell(ann.id, 'hello', { ref: 'a' })
+  await mesh.until(() => ben.statuses('a').includes('delivered'), 5_000, 'his key is pinned')
+  ann.crash()
+  await mesh.pass(1_000)
+  const again = await meshClient(t, mesh, first, 3, { disk: ann.disk })
+  await mesh.pass(1_000)
+  first.host.deaf = true
+  void again.client.tell(ben.id, 'typed into silence', { ref: 'b' })
+  await mesh.until(() => again.statuses('b').length > 0, 20_000, 'it is answered')
+  t.same(again.statuses('b'), ['failed'])
+  t.match(again.events.at(-1), { event: 'sent', why: /^The server does not tell what their program understands/ })
 })
 
 t.test('a server that speaks and does not hear is left too', async t => {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { newId } from '../helpers/frame-client.ts'
 import { processes, writeIdentity } from '../helpers/processes.ts'
+import { programEnvironment } from '../helpers/program-environment.ts'
 import { stockKey } from '../helpers/stock-crypto.ts'
 
 // set-up and tests take turns here: without a plan tap takes a pause for the end
@@ -20,9 +21,7 @@ const place = processes(t).place('installed')
 
 /** npm as a person would call it, on the Node that runs this test. */
 const npm = async (args: readonly string[], cwd: string): Promise<string> => {
-  const environment = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|NODE_V8_COVERAGE|_TAPJS_|TAP|npm_)/.test(name)),
-  )
+  const environment = Object.fromEntries(Object.entries(programEnvironment()).filter(([name]) => !name.startsWith('npm_')))
   const PATH = `${dirname(process.execPath)}:${process.env.PATH ?? ''}`
   const { stdout } = await promisify(execFile)('npm', [...args], { cwd, env: { ...environment, PATH }, maxBuffer: 64 << 20 })
   return stdout

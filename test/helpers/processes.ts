@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { startGuardian } from './guardian.ts'
+import { programEnvironment } from './program-environment.ts'
 import { createInbox } from './stock-inbox.ts'
 import type { Inbox, WaitOptions } from './stock-inbox.ts'
 import type { StockKey } from './stock-crypto.ts'
@@ -121,22 +123,6 @@ export interface Processes {
   ): Promise<Exit & { stdout: string; stderr: string }>
 }
 
-// Node's own settings for this test (coverage, hooks) are not the program's
-const environment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|NODE_V8_COVERAGE|_TAPJS_|TAP)/.test(name)))
-
-/** Kills what this process started and removes its folder when this process goes away in whatever manner, SIGKILL too: its input ends then. */
-const startGuardian = (folder: string): { add(pid: number): void; remove(pid: number): void } => {
-  const script = `live=" "; while read -r op pid; do case $op in +) live="$live$pid ";; -) live="\${live%% $pid *} \${live#* $pid }";; esac; done
-for pid in $live; do kill -9 "$pid" 2>/dev/null; done; sleep 0.2; rm -rf "$1"`
-  const guardian = spawn('sh', ['-c', script, 'guardian', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-  guardian.unref()
-  const { stdin } = guardian
-  stdin.on('error', () => undefined)
-  ;(stdin as typeof stdin & { unref(): void }).unref()
-  return { add: pid => stdin.write(`+ ${String(pid)}\n`), remove: pid => stdin.write(`- ${String(pid)}\n`) }
-}
-
 const bootstrapYaml = (entries: readonly BootstrapEntry[]): string =>
   entries.length === 0
     ? 'bootstrap_servers: []\n'
@@ -229,7 +215,7 @@ export const processes = (t: Test, program = checkedOut): Processes => {
     const words = [...under, process.execPath, program]
     const child = spawn(words[0] ?? process.execPath, [...words.slice(1), ...args], {
       cwd,
-      env: { ...environment(), ...env },
+      env: { ...programEnvironment(), ...env },
       stdio: 'pipe',
     })
     const { pid } = child

@@ -62,6 +62,13 @@ export const correspondent = async (mesh: Mesh, node: MeshNode, n: number, optio
 
 export const waiting = (node: MeshNode, n: number): number => node.fold.state.mailboxes.of.get(userId(n))?.waiting.size ?? 0
 
+const namesOnDisk = (node: MeshNode): readonly string[] => [...node.disk.mail.values()].flatMap(box => [...box.keys()])
+const isReceipt = (name: string): boolean => name.startsWith('receipt ')
+/** Messages on a node's disk. */
+export const letters = (node: MeshNode): number => namesOnDisk(node).filter(name => !isReceipt(name)).length
+/** Receipts on a node's disk. */
+export const keptReceipts = (node: MeshNode): number => namesOnDisk(node).filter(isReceipt).length
+
 /** 100 ms in steps in which a word goes on by one server each. */
 export const moment = async (mesh: Mesh): Promise<void> => {
   for (let step = 0; step < 4; step += 1) await mesh.pass(25)

@@ -1,6 +1,6 @@
 /** Messages at whole nodes: to readers who are here, away, slow, elsewhere; receipts, mailboxes and their limits. */
 import t from 'tap'
-import { correspondent, moment, waiting } from './delivery-rig.ts'
+import { correspondent, letters, moment, waiting } from './delivery-rig.ts'
 import { createMesh, sameAsItsLog, startPair } from './mesh.ts'
 import { attachUser, userId } from './user.ts'
 
@@ -77,7 +77,7 @@ t.test('what comes while the reader is away waits on the disk, is told of after 
   await moment(mesh)
   t.same(ann.told().slice(2), [`delivered ${ids[0] ?? ''}`, `delivered ${ids[1] ?? ''}`])
   t.equal(waiting(again, 4), 0)
-  t.equal(again.disk.mail.size, 0, 'really deleted')
+  t.equal(letters(again), 0, 'really deleted')
   await sameAsItsLog(t, mesh, again)
 })
 
@@ -167,7 +167,7 @@ t.test('what waited for too long is deleted', async t => {
   t.equal(waiting(node, 4), 1)
   await mesh.pass(90_000)
   t.equal(waiting(node, 4), 0)
-  t.equal(node.disk.mail.size, 0)
+  t.equal(letters(node), 0)
   t.same((await correspondent(mesh, node, 4)).got(), [])
 })
 
@@ -215,7 +215,7 @@ t.test('what waits follows a reader to their new home, and is deleted when it ha
   await moment(mesh)
   t.same(ann.told().filter(told => told.startsWith('delivered')).length, 2)
   t.equal(waiting(second, 4), 0)
-  t.equal(second.disk.mail.size, 0)
+  t.equal(letters(second), 0)
   for (const node of [first, second]) await sameAsItsLog(t, mesh, node)
 })
 
@@ -237,7 +237,7 @@ t.test('mail of senders without receipts is kept too, and handed to readers who 
     { payload: { ciphertext: 'bWluZQ', sender: ann.id } },
   )
   t.equal(waiting(node, 4), 0)
-  t.equal(node.disk.mail.size, 0)
+  t.equal(letters(node), 0)
 })
 
 t.test('nothing is kept for an id that never proved its key: anybody could empty its mailbox', async t => {
@@ -249,7 +249,7 @@ t.test('nothing is kept for an id that never proved its key: anybody could empty
   await mesh.quiet()
   const id = await ann.write(stock.id, 1)
   t.match(ann.heard.at(-1), { type: 'ERROR', payload: { code: 'USER_NOT_FOUND', msg_ref: id } })
-  t.equal(node.disk.mail.size, 0)
+  t.equal(letters(node), 0)
 })
 
 t.test('forgetting a person deletes what waits for them and what waits from them', async t => {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { type AddressClass, addressClass, mayDial, type Reach } from '../../src/server/address-class.ts'
+import { type AddressClass, addressClass } from '../../src/protocol/address-class.ts'
+import { mayDial, type Reach } from '../../src/server/may-dial.ts'
 
 const table: Readonly<Record<AddressClass, readonly string[]>> = {
   loopback: [

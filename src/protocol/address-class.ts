@@ -1,4 +1,4 @@
-/** Which announced addresses are dialled: only those of a class that this node itself is reached on (attack: make a server dial for you). */
+/** Classes of addresses, by who can reach them: what strangers announce is dialled only where they may point to (attack: make somebody dial for you). */
 import ipaddr from 'ipaddr.js'
 
 export type AddressClass = 'loopback' | 'private' | 'public' | 'unusable'
@@ -23,23 +23,12 @@ export const addressClass = (host: string): AddressClass => {
   return /^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(lower) && /[a-z]/.test(last) && !/^0x[0-9a-f]*$/.test(last) ? 'public' : 'unusable'
 }
 
-/** How a node is reached, and which class of address it dials. */
-export interface Reach {
-  readonly host: string
-  readonly port: number
-  readonly reach: AddressClass
-}
+/** A name, which stands for addresses that only its resolution tells. */
+export const isName = (host: string): boolean => !ipaddr.isValid(host)
 
-/**
- * Whether a node dials `host:port`; never itself. A name is judged again by what it resolves to, in the dial: it may be a
- * name for a private address.
- */
-export const mayDial = (own: Reach, host: string, port: number): boolean => {
-  const wanted = addressClass(host)
-  // a name says nothing yet about a private network that the operator opened
-  const asName = wanted === 'public' && isName(host) && (own.reach === 'private' || own.reach === 'public')
-  if (wanted === 'unusable' || (wanted !== own.reach && !asName)) return false
-  return !(own.port === port && (wanted === 'loopback' || own.host.toLowerCase() === host.toLowerCase()))
-}
+/** From this machine outwards. */
+const outwards: readonly AddressClass[] = ['loopback', 'private', 'public']
 
-const isName = (host: string): boolean => !ipaddr.isValid(host)
+/** Whether who is reached at an address of the class `from` may point to one of the class `to`: never further in than they are themselves. */
+export const mayPoint = (from: AddressClass, to: AddressClass): boolean =>
+  to !== 'unusable' && from !== 'unusable' && outwards.indexOf(to) >= outwards.indexOf(from)

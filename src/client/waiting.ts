@@ -1,0 +1,125 @@
+/** Messages that wait in a mailbox: told of when they are read, and sent again when their reader is seen elsewhere and has not got them. */
+import type { Clock } from '../ports/clock.ts'
+import type { UserId } from '../protocol/ids.ts'
+import type { MailStore } from '../store/mail.ts'
+import type { SentStatus } from './events.ts'
+import { clientLimits } from './facts.ts'
+import type { Attachment } from './handshake.ts'
+import type { Journal } from './journal.ts'
+import type { Told } from './keeping.ts'
+import type { Roster } from './roster.ts'
+
+export interface Waiting {
+  /** What has to go from the mail so that one more may wait. */
+  makeRoom(): readonly { readonly remove: { readonly recipient: UserId; readonly ids: readonly string[] } }[]
+  /** It waits; `told` hears when it is read. */
+  begin(id: string, told: Told): void
+  isFor(id: string, reader: UserId): boolean
+  /** The reader's word about a message that waited. */
+  read(id: string, reader: UserId, state: 'delivered' | 'refused'): void
+  attached(): void
+  lost(): void
+}
+
+/** Milliseconds for which a reader is online before what waits for them is taken as stuck: their servers pass it on within seconds. */
+const stuckMs = 30_000
+/** Milliseconds between copies of one message. */
+const againMs = 600_000
+const lookMs = 10_000
+/** Copies in one look. */
+const atOnce = 32
+
+export interface WaitingOptions {
+  readonly clock: Clock
+  readonly journal: Journal
+  readonly roster: Pick<Roster, 'members'>
+  readonly mail: MailStore
+  readonly attachment: () => Attachment | undefined
+  readonly send: (texts: readonly string[]) => boolean
+  /** Who hears of a message that an earlier run sent. */
+  readonly tell: (id: string, to: UserId, status: SentStatus, why?: string) => void
+  /** What is told of one that was refused. */
+  readonly refused: string
+  readonly crashed: (error: unknown) => void
+}
+
+export const createWaiting = (options: WaitingOptions): Waiting => {
+  const { clock, journal, roster, mail, attachment, send, tell, refused, crashed } = options
+  const hearers = new Map<string, Told>()
+  /** Readers with something waiting → since when they are seen online, in monotonic milliseconds. */
+  const online = new Map<UserId, number>()
+  /** When a copy was sent last, in monotonic milliseconds. */
+  const copied = new Map<string, number>()
+  let cancelLook = (): void => {}
+
+  /** Messages that are stuck: their reader has been online for a while. */
+  const stuck = (): ReadonlyMap<UserId, readonly string[]> => {
+    const now = clock.monotonic()
+    const due = new Map<UserId, string[]>()
+    let count = 0
+    const readers = new Set<UserId>()
+    for (const [id, reader] of journal.state.waiting) {
+      readers.add(reader)
+      if (roster.members.get(reader)?.presence !== 'online') {
+        online.delete(reader)
+        continue
+      }
+      const since = online.get(reader) ?? now
+      online.set(reader, since)
+      if (now - since < stuckMs || now - (copied.get(id) ?? -Infinity) < againMs || count >= atOnce) continue
+      count += 1
+      copied.set(id, now)
+      due.set(reader, [...(due.get(reader) ?? []), id])
+    }
+    for (const reader of online.keys()) if (!readers.has(reader)) online.delete(reader)
+    for (const id of copied.keys()) if (!journal.state.waiting.has(id)) copied.delete(id)
+    return due
+  }
+
+  const look = async (): Promise<void> => {
+    for (const [reader, ids] of stuck()) {
+      const texts = (await mail.read(reader, ids)).map(({ content }) => content)
+      if (texts.length > 0) send(texts)
+    }
+  }
+  const watch = (): void => {
+    cancelLook = clock.after(lookMs, () => {
+      look().catch(crashed)
+      watch()
+    })
+  }
+  const lost = (): void => {
+    cancelLook()
+    online.clear()
+  }
+
+  return {
+    makeRoom: () => {
+      const [oldest] = journal.state.waiting
+      if (oldest === undefined || journal.state.waiting.size < clientLimits.maxWaiting) return []
+      return [{ remove: { recipient: oldest[1], ids: [oldest[0]] } }]
+    },
+    begin: (id, told) => {
+      hearers.set(id, told)
+      if (hearers.size > clientLimits.maxWaiting) hearers.delete(hearers.keys().next().value as string)
+    },
+    isFor: (id, reader) => journal.state.waiting.get(id) === reader,
+    read(id, reader, state) {
+      if (journal.state.waiting.get(id) !== reader) return
+      const mailed = [{ remove: { recipient: reader, ids: [id] } }]
+      journal.record(`user:${reader}`, { type: 'message.settled', id, to: reader, state }, mailed)
+      const told = hearers.get(id) ?? ((status, why) => tell(id, reader, status, why))
+      hearers.delete(id)
+      journal.release(() => {
+        if (state === 'delivered') told('delivered')
+        else told('failed', refused)
+      })
+    },
+    attached: () => {
+      lost()
+      // a server that keeps nothing would take each copy for another message
+      if (attachment()?.caps.includes('receipts') === true) watch()
+    },
+    lost,
+  }
+}
