@@ -62,6 +62,10 @@ export const mail = (world: World, judge: Judge): Mail => {
   const byMachine = new Map(world.users.map(user => [user.machine, user]))
   /** What was handed to each person's program since they attached last. */
   const handed = new Map<SimulatedUser, Set<string>>()
+  /** What stands in the mail of each program: what is kept or waits, and receipts for who is away. */
+  const content = new Map<SimulatedServer | SimulatedUser, Set<string>>(
+    [...world.servers, ...world.users].map(program => [program, new Set<string>()]),
+  )
   /** Shown, but not as verified; and people who were shown that something cannot be read. */
   const doubtful = new Set<string>()
   const unreadable = new Set<string>()
@@ -117,15 +121,10 @@ export const mail = (world: World, judge: Judge): Mail => {
   const contents = (): void => {
     const size = ({ disk }: SimulatedServer | SimulatedUser): number =>
       (disk.database.prepare('SELECT count(*) AS size FROM mail').get() as { readonly size: number }).size
-    for (const server of world.servers) {
-      if (server.running === undefined || server.disk.pending > 0) continue
-      const there = [...waiting].reduce((sum, [name, box]) => sum + (name.startsWith(`${server.name} `) ? box.size : 0), 0)
-      judge.check('mailbox', size(server) === there, () => `${server.name} has the content of ${size(server)} messages, and ${there} wait`)
-    }
-    for (const user of world.users) {
-      if (user.client === undefined || user.disk.pending > 0) continue
-      const there = letters.values().reduce((sum, { from, settled }) => sum + Number(from === user && !settled), 0)
-      judge.check('mailbox', size(user) === there, () => `${user.name} has the content of ${size(user)} messages, and keeps ${there}`)
+    for (const program of [...world.servers, ...world.users]) {
+      if (program.life === undefined || program.disk.pending > 0) continue
+      const [is, due] = [size(program), content.get(program)?.size ?? 0]
+      judge.check('mailbox', is === due, () => `${program.name} has the content of ${is} messages, and should have that of ${due}`)
     }
     schedule.after(CONTENTS_MS, contents)
   }
@@ -159,11 +158,14 @@ export const mail = (world: World, judge: Judge): Mail => {
             settled: false,
           }
           letters.set(id, letter)
+          content.get(user)?.add(`${to} ${id}`)
           const pair = `${user.id} ${to}`
           unread.set(pair, (unread.get(pair) ?? new Map<string, Letter>()).set(id, letter))
         }
         if (fact.type !== 'message.settled') continue
         const { id, to, state } = fact
+        // what waits elsewhere is kept too, and sent again when its reader is seen without it
+        if (state !== 'waiting') content.get(user)?.delete(`${to} ${id}`)
         const letter = letters.get(id)
         if (letter === undefined) continue
         letter.settled = true
@@ -187,6 +189,10 @@ export const mail = (world: World, judge: Judge): Mail => {
       for (const { fact } of recorded) {
         if (fact.type === 'mailbox.stored') stored(server, fact)
         if (fact.type === 'mailbox.released') released(server, fact)
+        const mailed = content.get(server)
+        if (fact.type === 'mailbox.stored' || fact.type === 'receipt.kept') mailed?.add(`${fact.user} ${fact.id}`)
+        if (fact.type === 'mailbox.released' || fact.type === 'receipt.forgotten')
+          for (const id of fact.ids) mailed?.delete(`${fact.user} ${id}`)
       }
     },
     showed(user, event) {

@@ -42,6 +42,8 @@ export const messages = (world: World, judge: Judge, mail: Mail): Witness => {
   const shown = new Map<SimulatedUser, Map<string, Shown>>(world.users.map(user => [user, new Map<string, Shown>()]))
   /** Of each person's program: which life it is, and when the one before ended. */
   const lives = new Map<SimulatedUser, { number: number; diedAt: number }>(world.users.map(user => [user, { number: 0, diedAt: 0 }]))
+  /** The highest number of a sender's stream that a person was shown. */
+  const highest = new Map<string, number>()
   /** Deliveries that arrived at a person's program in this life. */
   const arrived = new Map<SimulatedUser, { readonly at: number; readonly text: string }[]>()
 
@@ -86,8 +88,14 @@ export const messages = (world: World, judge: Judge, mail: Mail): Witness => {
   /** Nothing that its sender counted before it is missing, or it was waited for. */
   const ordered = (user: SimulatedUser, letter: Letter, text: string, ts: number): void => {
     const { from, order } = letter
-    const [stream, , previous] = order
-    const missing = mail.unread(from, user).filter(other => other.order[0] === stream && other.order[1] <= previous)
+    const [stream, number, previous] = order
+    const pair = `${from.name} ${user.name} ${stream}`
+    // what was waited for once is not waited for again
+    const reached = highest.get(pair) ?? 0
+    highest.set(pair, Math.max(reached, number))
+    const missing = mail
+      .unread(from, user)
+      .filter(other => other.order[0] === stream && other.order[1] <= previous && other.order[1] > reached)
     const mark = `"ts":${ts},`
     const came =
       missing.length === 0 ? undefined : arrived.get(user)?.find(other => other.text.includes(mark) && other.text.includes(from.id))
