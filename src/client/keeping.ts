@@ -221,7 +221,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
         say(entry, `${why} It is kept, and sent again.`)
       }
       // a server without receipts says no more than this
-      else if (attachment()?.caps.includes('receipts') === true) say(entry)
+      else if (entry.over?.caps.includes('receipts') === true) say(entry)
       else settle(id, 'passed')
       return true
     },

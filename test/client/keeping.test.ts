@@ -14,7 +14,7 @@ const ben = 'ben' as UserId
 const start = () => {
   const clock = createManualClock()
   const { state, evolve } = createClientState()
-  const attachment: Attachment = { server: 's' as ServerId, key: undefined, acks: true, caps: ['receipts'] }
+  let attachment: Attachment | undefined = { server: 's' as ServerId, key: undefined, acks: true, caps: ['receipts'] }
   const sent: string[] = []
   const keeping = createKeeping({
     clock,
@@ -53,7 +53,11 @@ const start = () => {
   t.teardown(() => {
     keeping.close()
   })
-  return { clock, keeping, sent, write }
+  const lose = (): void => {
+    attachment = undefined
+    keeping.lost('It is gone.')
+  }
+  return { clock, state, keeping, sent, write, lose }
 }
 
 t.test('what no receipt came for is sent again after five seconds, and then ever more rarely', async t => {
@@ -99,4 +103,12 @@ t.test('what could not be passed on goes along at once, and by itself only when 
   keeping.answered('m2', 'Not now.')
   clock.advance(3_900)
   t.equal(sent.length, 3, 'nothing has changed')
+})
+
+t.test('an acknowledgement that is read when the connection is gone means no more than before', async t => {
+  const { keeping, state, write, lose } = start()
+  write()
+  lose()
+  t.ok(keeping.answered('m1'))
+  t.same([...state.kept.keys()], ['m1'], 'it is kept: the server was no v1.3 server because it is gone')
 })
