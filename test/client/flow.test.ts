@@ -172,6 +172,21 @@ t.test('a list that comes when nobody waits for it any more is taken all the sam
   t.same([...roster.members.keys()], ['ann'], 'of a connection that is gone nothing is taken')
 })
 
+t.test('what is handled when the connection is gone asks for no list, and keeps the next connection from none', async t => {
+  let asked = 0
+  let attached = false
+  const listing = createListing({
+    clock: createManualClock(),
+    roster: createRoster(() => {}),
+    request: () => asked++,
+    attached: () => attached,
+  })
+  t.equal(await listing.refresh(), false)
+  attached = true
+  void listing.refresh()
+  t.equal(asked, 1)
+})
+
 t.test('a removal by a server that the user is not at means nothing', async t => {
   const roster = createRoster(() => {})
   roster.seen(sighting('ann', 'there'))
