@@ -33,12 +33,12 @@ export const createListing = ({
   clock,
   roster,
   request,
-  attached = () => true,
+  attached,
 }: {
   readonly clock: Clock
   readonly roster: Roster
   readonly request: () => void
-  readonly attached?: () => boolean
+  readonly attached: () => boolean
 }): Listing => {
   let running: Running | undefined
 

@@ -120,7 +120,7 @@ t.test('a list replaces what was known, but not what changed while it was made',
   const events: ClientEvent[] = []
   const roster = createRoster(event => events.push(event))
   let asked = 0
-  const listing = createListing({ clock, roster, request: () => asked++ })
+  const listing = createListing({ clock, roster, request: () => asked++, attached: () => true })
   roster.seen(sighting('old'))
   roster.seen(sighting('leaving'))
   const first = listing.refresh()
@@ -157,7 +157,7 @@ t.test('a list that comes when nobody waits for it any more is taken all the sam
   const clock = createManualClock()
   const roster = createRoster(() => {})
   let asked = 0
-  const listing = createListing({ clock, roster, request: () => asked++ })
+  const listing = createListing({ clock, roster, request: () => asked++, attached: () => true })
   const slow = listing.refresh()
   clock.advance(listMs)
   t.equal(await slow, false)
