@@ -14,7 +14,7 @@ export const invariants = {
   intact: 'a file that is shown as verified is the one that was sent, byte for byte',
   confidential: 'no server and nobody between ever holds a message in the clear',
   keys: "nobody's key is replaced without an alarm",
-  authentic: 'a server believes nothing about an honest server that it did not say itself',
+  authentic: 'a server believes nothing about an honest server that it did not say itself, and hands nobody what its sender did not write',
   newest: 'what a server believes of somebody never goes back to what was said before',
   recorded_first: 'nothing leaves a program before the fact that it stands for is durable',
   replayable: 'the fold of the log is the live state',

@@ -134,9 +134,27 @@ const ambush: Inject = (world, dice) => {
   return { parts: [], details: { type, how }, forMs: dice.whole(1_000, 20_000), heal: cancel }
 }
 
+/** What a connection carries again: whoever is on the way needs no key for that. */
+const echo: Inject = (world, dice) => {
+  const type = dice.pick([...critical, 'FILE_START', 'FILE_CHUNK', 'FILE_END', 'LIST_REQUEST'] as const)
+  const mark = `"type":"${type}"`
+  const cancel = world.ambush(
+    text => text.includes(mark),
+    (from, to, text) => {
+      const way = world.network.connectionsOf(from).find(({ healthy, ends }) => healthy && ends.some(({ machine }) => machine === to))
+      for (let times = dice.whole(1, 3); times > 0; times -= 1)
+        world.schedule.after(dice.whole(0, 3_000), () => {
+          way?.inject(from, text)
+        })
+    },
+  )
+  return { parts: [], details: { type }, forMs: 20_000, heal: cancel }
+}
+
 export const mailFaults = {
   letters: { what: 'a person is away, and is written to more than their mailbox holds', inject: letters, people: 2 },
   slow_reader: { what: 'a person takes nothing from their server, and is written to', inject: slowReader, people: 2 },
   crossing: { what: 'a person is written to while they are away, and while they come back at another server', inject: crossing, people: 2 },
+  echo: { what: 'somebody on the way sends again what a connection carried', inject: echo, people: 1 },
   ambush: { what: 'the next frame of one kind is lost, with its connection, its sender or its receiver', inject: ambush, people: 1 },
 } as const satisfies Readonly<Record<string, Fault>>

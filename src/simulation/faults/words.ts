@@ -1,8 +1,11 @@
 /** Words that nobody gave: receipts of messages that nobody has, from a home, from a server that lies, and from somebody on the way. */
 import { type AnyFrame, encodeFrame, parseFrame } from '../../protocol/envelope.ts'
+import { sealBlocks, signContent } from '../../crypto/content.ts'
 import { messageInput } from '../../protocol/message-id.ts'
-import { toBase64Url } from '../../protocol/encoding.ts'
+import { toBase64Url, utf8 } from '../../protocol/encoding.ts'
 import type { Dice } from '../dice.ts'
+import { WORLD_BEGAN } from '../clock.ts'
+import { createLife } from '../life.ts'
 import type { SimulatedServer } from '../server.ts'
 import type { SimulatedUser } from '../user.ts'
 import type { World } from '../world.ts'
@@ -80,7 +83,40 @@ const strangerReceipt = answering(
   'person',
 )
 
+/** A text that nobody wrote, as if it had waited at the liar for one of another's people. */
+const forgedMail: Inject = (world, dice) => {
+  const { liar, network } = world
+  const [sender, reader] = [dice.pick(world.users), dice.pick(world.users)]
+  const way =
+    liar &&
+    network.connectionsOf(liar.machine).find(({ healthy, ends }) => healthy && ends.some(({ machine }) => machine === reader.home.machine))
+  if (liar === undefined || way === undefined || sender === reader) return undefined
+  const send = async (): Promise<void> => {
+    const crypto = world.place.crypto(
+      createLife(() => {}),
+      dice.fork('mail'),
+    )
+    const ts = Math.round(WORLD_BEGAN + world.schedule.now())
+    const ciphertext = await sealBlocks(crypto, await crypto.importPublicKey(reader.key.text), utf8(`forged ${ts}`))
+    const key = await crypto.importPrivateKey(liar.key.pkcs8)
+    const content_sig = await signContent(crypto, key, { kind: 'direct', from: sender.id, to: reader.id, times: [ts], ciphertext })
+    const payload = { user_id: reader.id, sender: sender.id, sender_pub: sender.key.text, ciphertext, content_sig, receipt: true }
+    way.inject(
+      liar.machine,
+      encodeFrame({ type: 'SERVER_DELIVER', from: liar.id, to: reader.home.id, ts, ...(await signedBy(liar, world, dice, payload)) }),
+    )
+  }
+  void send()
+  return { parts: [liar.name], details: { as: sender.name, to: reader.name }, forMs: 0 }
+}
+
 export const wordFaults = {
+  forged_mail: {
+    what: "a server delivers to another's person what it wrote itself as somebody's",
+    inject: forgedMail,
+    lies: true,
+    people: 2,
+  },
   home_receipt: { what: 'a server tells one of its people that a message was read, which it was not', inject: homeReceipt, people: 2 },
   liar_receipt: { what: "a server says that it, or another's person, has a message", inject: liarReceipt, lies: true, people: 2 },
   stranger_receipt: {

@@ -3,6 +3,7 @@ import type { MailboxFact } from '../../domain/facts.ts'
 import { FAILED } from '../../client/facts.ts'
 import type { Order } from '../../client/order.ts'
 import { WORLD_BEGAN } from '../clock.ts'
+import { messageInput } from '../../protocol/message-id.ts'
 import type { Judge } from '../judge.ts'
 import { type SimulatedServer, mailboxBounds } from '../server.ts'
 import type { SimulatedUser } from '../user.ts'
@@ -66,6 +67,8 @@ export const mail = (world: World, judge: Judge): Mail => {
   const content = new Map<SimulatedServer | SimulatedUser, Set<string>>(
     [...world.servers, ...world.users].map(program => [program, new Set<string>()]),
   )
+  /** `person message`: shown, by their program's log. */
+  const received = new Set<string>()
   /** Shown, but not as verified; and people who were shown that something cannot be read. */
   const doubtful = new Set<string>()
   const unreadable = new Set<string>()
@@ -117,6 +120,36 @@ export const mail = (world: World, judge: Judge): Mail => {
     }
   }
 
+  /** A server hands a message to its reader. */
+  const hand = (user: SimulatedUser, text: string): void => {
+    const { ts, payload } = JSON.parse(text) as {
+      readonly ts: number
+      readonly payload: { readonly sender: string; readonly ciphertext: string }
+    }
+    const id = Buffer.from(world.place.sha256(messageInput(payload.sender, user.id, ts, payload.ciphertext))).toString('base64url')
+    const before = handed.get(user)
+    judge.check(
+      'handed',
+      before?.has(id) !== true,
+      () => `${user.name} was handed a message of ${byId.get(payload.sender)?.name ?? ''} twice over one connection`,
+    )
+    before?.add(id)
+    judge.check(
+      'authentic',
+      letters.has(id),
+      () => `${user.name} was handed what ${byId.get(payload.sender)?.name ?? 'nobody'} did not write`,
+    )
+  }
+  /** A reader says that messages were shown. */
+  const confirm = (reader: SimulatedUser, text: string): void => {
+    const { payload } = JSON.parse(text) as { readonly payload: { readonly refs: readonly string[] } }
+    for (const id of payload.refs)
+      judge.check(
+        'recorded_first',
+        received.has(`${reader.name} ${id}`),
+        () => `${reader.name} says that a message was shown, which their log does not know`,
+      )
+  }
   /** The content of what waits or is kept is there, and no other. */
   const contents = (): void => {
     const size = ({ disk }: SimulatedServer | SimulatedUser): number =>
@@ -162,6 +195,7 @@ export const mail = (world: World, judge: Judge): Mail => {
           const pair = `${user.id} ${to}`
           unread.set(pair, (unread.get(pair) ?? new Map<string, Letter>()).set(id, letter))
         }
+        if (fact.type === 'message.received') received.add(`${user.name} ${fact.id}`)
         if (fact.type !== 'message.settled') continue
         const { id, to, state } = fact
         // what waits elsewhere is kept too, and sent again when its reader is seen without it
@@ -215,16 +249,13 @@ export const mail = (world: World, judge: Judge): Mail => {
       if (event.status === 'failed' && letter !== undefined)
         judge.check('honest', letter.over === 'failed' || !letter.settled, () => `${says}, which its log does not know`)
     },
-    frameSent(_from, to, text, slipped) {
+    frameSent(from, to, text, slipped) {
+      if (slipped === true) return
       const user = byMachine.get(to)
-      if (user === undefined || slipped === true) return
-      if (saysAttached(text)) handed.set(user, new Set())
-      if (!text.includes('"type":"USER_DELIVER"')) return
-      const [, ts = '', sender = ''] = /"ts":(\d+),.*"sender":"([^"]*)"/.exec(text) ?? []
-      const name = `${ts} ${sender}`
-      const before = handed.get(user)
-      judge.check('handed', before?.has(name) !== true, () => `${user.name} was handed the message ${name} twice over one connection`)
-      before?.add(name)
+      if (user !== undefined && saysAttached(text)) handed.set(user, new Set())
+      if (user !== undefined && text.includes('"type":"USER_DELIVER"')) hand(user, text)
+      const reader = byMachine.get(from)
+      if (reader !== undefined && text.includes('"type":"RECEIPT"') && text.includes('"state":"delivered"')) confirm(reader, text)
     },
     ended() {
       for (const { from, to, shown, over, settled } of letters.values()) {
