@@ -19,7 +19,7 @@ export const invariants = {
   recorded_first: 'nothing leaves a program before the fact that it stands for is durable',
   replayable: 'the fold of the log is the live state',
   presence: 'who is there and reachable is listed everywhere, and who left is not',
-  moved: 'who can reach a server is attached to one, and nobody is left to believe that they are attached when they are not',
+  moved: 'who can reach a server that they know is attached to one, and nobody is left to believe that they are attached when they are not',
   doubted: 'nobody is surely there whose server is silent, and listed there after the grace time',
   agreed: 'when all has been well for 20 s, all servers and people say the same of everybody: where they are, and that they are there',
   bounded: 'what is kept for peers and people grows with those that live, and not with time',

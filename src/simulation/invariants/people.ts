@@ -1,6 +1,5 @@
 /** Who is there: the lists of all servers against what is true, their pins, and what they keep. */
 import type { PublicKeyText, UserId } from '../../protocol/ids.ts'
-import { limits } from '../../protocol/limits.ts'
 import type { Judge } from '../judge.ts'
 import { areLinked, isAttached, listedAt } from '../paths.ts'
 import type { SimulatedServer } from '../server.ts'
@@ -8,11 +7,13 @@ import type { SimulatedUser } from '../user.ts'
 import type { Witness } from '../witness.ts'
 import { partsOf, type World } from '../world.ts'
 
+/** SOCP §9.1, and not what the program takes it for. */
+const GRACE_MS = 30_000
 const CHECK_MS = 5_000
 /** How long everything on the way must have been well before a list has to be right. */
 const STEADY_MS = 20_000
 /** How long somebody without any connection may be held by a server: the grace time, and a while for the disk. */
-const AWAY_MS = limits.graceMs + 5_000
+const AWAY_MS = GRACE_MS + 5_000
 
 export const people = (world: World, judge: Judge): Witness => {
   const { schedule, trouble, servers, users } = world

@@ -1,5 +1,4 @@
 /** Where people are: whoever can reach a server is attached, nobody is told that they are when they are not, and all say the same of everybody. */
-import { limits } from '../../protocol/limits.ts'
 import type { Judge } from '../judge.ts'
 import type { Machine } from '../network.ts'
 import { isAttached, saidAt, untruths } from '../paths.ts'
@@ -9,6 +8,8 @@ import type { SimulatedUser } from '../user.ts'
 import type { Witness } from '../witness.ts'
 import { healthyBetween, type World } from '../world.ts'
 
+/** SOCP §9.1, and not what the program takes it for. */
+const GRACE_MS = 30_000
 /** No whole number of seconds: a look must not fall together with the same ping each time. */
 const LOOK_MS = 2_300
 /** Until a program knows that its server is gone, which was 12 s silent; or that it does not hear us, for 30 s; each and a look. */
@@ -18,7 +19,7 @@ const UNHEARD_MS = 33_000
 const ELSEWHERE_MS = 45_000
 /** Until a silent server's people are in doubt, and until they are listed no more. */
 const DOUBT_MS = 20_000
-const LAPSE_MS = DOUBT_MS + limits.graceMs
+const LAPSE_MS = DOUBT_MS + GRACE_MS
 /** How long all must have been well before everybody says the same. */
 const AGREED_MS = 20_000
 
@@ -35,6 +36,11 @@ export const whereabouts = (world: World, judge: Judge): Witness => {
   const heardAt = new Map<Machine, number>()
   const isUp = ({ running, life }: SimulatedServer): boolean => running !== undefined && life?.paused === false
 
+  /** Servers that a person's program was told of, by their log. */
+  const told = new Map<SimulatedUser, Set<string>>(users.map(user => [user, new Set<string>()]))
+  const knows = (user: SimulatedUser, server: SimulatedServer): boolean =>
+    user.named.includes(server) || told.get(user)?.has(server.id) === true
+
   const moves = (user: SimulatedUser): void => {
     const { name, home, machine, client, life } = user
     const awake = life?.paused === false && client !== undefined
@@ -49,7 +55,10 @@ export const whereabouts = (world: World, judge: Judge): Witness => {
     )
     const lost = lasts(`${name} lost`, awake && !isAttached(world, user))
     const could = servers.some(
-      server => isUp(server) && trouble.calm([name, server.name, between(machine, server.machine)], schedule.now() - ELSEWHERE_MS),
+      server =>
+        knows(user, server) &&
+        isUp(server) &&
+        trouble.calm([name, server.name, between(machine, server.machine)], schedule.now() - ELSEWHERE_MS),
     )
     if (could) judge.check('moved', lost <= ELSEWHERE_MS, () => `${name} could reach a server, and is attached to none`)
   }
@@ -88,6 +97,9 @@ export const whereabouts = (world: World, judge: Judge): Witness => {
   }
   watch()
   return {
+    userRecorded(user, recorded) {
+      for (const { fact } of recorded) if (fact.type === 'server.learned') told.get(user)?.add(fact.server)
+    },
     frameArrived(_from, to) {
       heardAt.set(to, schedule.now())
     },
