@@ -41,6 +41,8 @@ export interface Mail extends Witness {
 /** What a letter takes in a mailbox at most, in bytes: so near to its bound a mailbox may refuse one. */
 const LETTER_BYTES = 4_000
 const CONTENTS_MS = 10_000
+/** So long a reader waits for what is missing: also, from when the next came, for what has failed meanwhile. */
+const WAIT_MS = 10_000
 /** A quartz is not exact. */
 const CLOCK_MS = 1_000
 
@@ -169,7 +171,7 @@ export const mail = (world: World, judge: Judge): Mail => {
     isWaitedFor: (from, to, before) =>
       letters.values().some(letter => {
         if (letter.from !== from || letter.to !== to.id || letter.at > before) return false
-        return letter.over === undefined ? letter.settled && !letter.shown : letter.closedAt >= before
+        return letter.over === undefined ? letter.settled && !letter.shown : letter.closedAt >= before - WAIT_MS
       }),
     open: before =>
       [...letters.values()]
