@@ -107,8 +107,10 @@ t.test('an origin that is gone is forgotten', async t => {
 
 t.test('a message that asks for a receipt may come again, also to another server than the first time, but at no other time', async t => {
   const { seen } = start()
-  const asking = (envelope: { to?: string; ts?: number } = {}): Frame =>
-    ({ ...frame('SERVER_DELIVER', '{"receipt":true}', envelope), payload: { receipt: true } }) as Frame
+  const asking = (envelope: { to?: string; ts?: number } = {}): Frame => ({
+    ...frame('SERVER_DELIVER', '{"receipt":true}', envelope),
+    payload: { receipt: true },
+  })
   t.ok(seen.enter('a', asking()))
   t.ok(seen.enter('a', asking()))
   t.notOk(seen.has('a', asking({ to: 'c' })), 'its reader has moved, and their servers passed it on')
