@@ -143,7 +143,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     buffered: () => connection.buffered,
   }
   const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets, alone: () => servers.alone })
-  const listing = createListing({ clock, roster, request: questions.list })
+  const listing = createListing({ clock, roster, request: questions.list, attached: () => connection.attachment !== undefined })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
   const keyBook = createKeyBook({
     clock,
