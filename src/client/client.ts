@@ -141,7 +141,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     send: (texts: readonly string[]) => connection.send(texts),
     buffered: () => connection.buffered,
   }
-  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets, alone: () => servers.alone })
+  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets })
   const listing = createListing({ clock, roster, request: questions.list })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
   const keyBook = createKeyBook({
@@ -162,6 +162,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const keeping = createKeeping({
     ...{ clock, crypto, userId, journal, keyBook },
     ...sockets,
+    isThere: user => roster.members.get(user)?.presence === 'online',
     tell: (id, to, status, why) => {
       emit({ event: 'sent', id, ref: null, to, status, ...(why !== undefined && { why }) })
     },

@@ -3,7 +3,7 @@ import { verifyPayload } from '../crypto/transport-signature.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import { utf8 } from '../protocol/encoding.ts'
-import type { Frame } from '../protocol/envelope.ts'
+import { type Frame, parseFrame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
 import type { MailStore } from '../store/mail.ts'
 import type { SentStatus } from './events.ts'
@@ -12,6 +12,7 @@ import type { Attachment } from './handshake.ts'
 import type { Journal } from './journal.ts'
 import type { KeyBook } from './key-book.ts'
 import type { Order } from './order.ts'
+import { createWaiting } from './waiting.ts'
 
 /** What becomes of a message, in one word, as often as that changes; `why` is a sentence. */
 export type Told = (status: SentStatus, why?: string) => void
@@ -86,6 +87,8 @@ export interface KeepingOptions {
   readonly keyBook: KeyBook
   readonly attachment: () => Attachment | undefined
   readonly send: (texts: readonly string[]) => boolean
+  /** Whether somebody is listed as online. */
+  readonly isThere: (user: UserId) => boolean
   /** Who hears of a message that an earlier run kept, or that was accepted long ago. */
   readonly tell: (id: string, to: UserId, status: SentStatus, why?: string) => void
 }
@@ -97,6 +100,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
   const queues = new Map<UserId, Entry[]>()
   /** Who hears that a message which waits in a mailbox was delivered. */
   const later = new Map<string, Told>()
+  const waiting = createWaiting(options)
   let bytes = 0
   let cancelLook = (): void => {}
   let looking = false
@@ -138,9 +142,8 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     const left = (queues.get(entry.to) ?? []).filter(other => other !== entry)
     if (left.length === 0) queues.delete(entry.to)
     else queues.set(entry.to, left)
-    journal.record(`user:${entry.to}`, { type: 'message.settled', id, to: entry.to, state }, [
-      { remove: { recipient: entry.to, ids: [id] } },
-    ])
+    const removed = state === 'waiting' ? waiting.add(entry) : [{ remove: { recipient: entry.to, ids: [id] } }]
+    journal.record(`user:${entry.to}`, { type: 'message.settled', id, to: entry.to, state }, removed)
     journal.release(() => {
       const failed = FAILED.has(state)
       if (!failed) say(entry)
@@ -194,7 +197,8 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
   /** The reader's word about a message that waited. */
   const read = (id: string, recipient: UserId, state: 'delivered' | 'refused'): void => {
     if (journal.state.waiting.get(id) !== recipient) return
-    journal.record(`user:${recipient}`, { type: 'message.settled', id, to: recipient, state })
+    waiting.remove(id)
+    journal.record(`user:${recipient}`, { type: 'message.settled', id, to: recipient, state }, [{ remove: { recipient, ids: [id] } }])
     const told = later.get(id) ?? ((status, why) => tell(id, recipient, status, why))
     later.delete(id)
     journal.release(() => {
@@ -251,18 +255,23 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
           add({ id, to, ts: journal.state.kept.get(id)?.ts ?? 0, text: content }, (status, why) => {
             tell(id, to, status, why)
           }).saidSent = true
+      for (const [id, to] of journal.state.waiting)
+        for (const { content } of await mail.read(to, [id])) waiting.add({ id, to, ts: parseFrame(content).ts, text: content })
     },
     attached: () => {
       pump()
+      waiting.attached()
     },
     seen: reader => {
       if (queues.has(reader)) pump(reader)
+      waiting.seen(reader)
     },
     lost(why) {
       for (const entry of entries.values()) say(entry, `${why} It is kept, and sent again.`)
     },
     close() {
       cancelLook()
+      waiting.close()
       for (const { end } of entries.values()) end.resolve(false)
     },
   }
