@@ -18,6 +18,12 @@ const WIDTHS = { seq: 7, at: 24, epoch: 5, type: 22, stream: 20 } as const
 /** Ids are long and alike at the end: their beginning tells them apart. */
 const fitted = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width))
 
+/** Longer texts are keys and signatures, which tell people nothing after their beginning; `--json` has them whole. */
+const LONGEST = 64
+const BEGINNING = 24
+const short = (_key: string, value: unknown): unknown =>
+  typeof value === 'string' && value.length > LONGEST ? `${value.slice(0, BEGINNING)}…` : value
+
 /** One line of a table; `width` cuts it to a terminal. */
 export const humanLine = (recorded: RecordedFact<Fact>, width: number | undefined): string => {
   const row = rowOf(recorded)
@@ -28,7 +34,7 @@ export const humanLine = (recorded: RecordedFact<Fact>, width: number | undefine
     fitted(row.type, WIDTHS.type),
     fitted(shown(row.stream), WIDTHS.stream),
   ].join('  ')
-  const data = shown(jsonLine(row.data))
+  const data = shown(jsonLine(row.data, short))
   return `${styled('cyan', head)}  ${width === undefined ? data : data.slice(0, Math.max(width - head.length - 2, 10))}`
 }
 

@@ -10,8 +10,8 @@ type Style = Parameters<typeof styleText>[0]
 const TERMINAL_CONTROLS = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
 
 /** One JSON object on one line, in ASCII where a terminal would take a character for a command. */
-export const jsonLine = (value: unknown): string =>
-  JSON.stringify(value).replace(TERMINAL_CONTROLS, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+export const jsonLine = (value: unknown, replacer?: (key: string, value: unknown) => unknown): string =>
+  JSON.stringify(value, replacer).replace(TERMINAL_CONTROLS, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /** Writes one line of data; resolves when the reader is ready for the next. */
 export const printLine = async (line: string): Promise<void> => {

@@ -114,7 +114,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   // another key that is announced for us is an alarm like anybody's
   if (!journal.state.users.has(userId)) record(`user:${userId}`, [{ type: 'key.pinned', user: userId, pubkey: privateKey.publicKey.text }])
 
-  const wire = createWire({ ports, userId, privateKey, lastTs: journal.state.lastTs })
+  const wire = createWire({ ports, userId, privateKey, journal })
   const roster = createRoster(emit)
   const { nameOf } = roster
   const fingerprintOf = (key: string): string =>
@@ -160,14 +160,14 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     },
   })
   const keeping = createKeeping({
-    ...{ clock, crypto, userId, journal, keyBook },
+    ...{ clock, crypto, userId, journal, keyBook, roster, crashed },
     ...sockets,
-    isThere: user => roster.members.get(user)?.presence === 'online',
+    mail: log.mail,
     tell: (id, to, status, why) => {
       emit({ event: 'sent', id, ref: null, to, status, ...(why !== undefined && { why }) })
     },
   })
-  await keeping.restore(log.mail)
+  await keeping.restore()
   const ordering = createOrdering({ clock, shown: sender => journal.state.users.get(sender)?.shown })
   const confirming = createConfirming({ userId, wire, ...sockets, crashed })
   const shared = { ports, crypto, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, wire, outbox, nameOf, emit }

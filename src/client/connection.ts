@@ -113,6 +113,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
   }
 
   const deliver = async (frame: AnyFrame, current: Attachment): Promise<void> => {
+    if (frame.type === 'PONG') pulse?.answered()
     if (!ruleOf(frame.type).toUsers || frame.type === 'PONG') return
     if (frame.type === 'CHALLENGE') {
       // not a stock server after all, only slower than we waited: shake hands again
@@ -135,7 +136,6 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     over.handshake.cancel()
     over.inbox.close()
     pulse?.stop()
-    pulse = undefined
     life = undefined
     attachment = undefined
     gone()
@@ -185,7 +185,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
         userId,
         wire,
         hello,
-        plainly,
+        ...{ plainly, alone: servers.alone },
         pin: servers.pin(url),
         accept: proven => options.accept(url, proven),
         send: texts => {

@@ -31,6 +31,8 @@ export const FAILED: ReadonlySet<Settled> = new Set<Settled>(['refused', 'full',
 export type ClientFact =
   /** Stream `node`. This incarnation took over the log. */
   | { readonly type: 'client.started'; readonly user: UserId; readonly epoch: number }
+  /** Stream `node`. We are about to sign that we attach at that time: each is later than the one before. */
+  | { readonly type: 'client.attaching'; readonly at: number }
   /** Stream `server:<id>`. Who answers at an address, on first use; `changed` is an alarm and refused until `trusted`. */
   | ({ readonly type: 'server.pinned' | 'server.changed' | 'server.trusted'; readonly url: string } & ServerPin)
   /** Stream `server:<id>`. Our server says who answers at an address: then nobody else is believed there. */
@@ -128,6 +130,8 @@ export interface ClientState {
   readonly waiting: ReadonlyMap<string, UserId>
   /** The latest `ts` that we gave. */
   readonly lastTs: number
+  /** When we attached last, as we signed it. */
+  readonly attachedAt: number
   /** Transfers that began and did not end: swept at the next start. */
   readonly transfers: ReadonlyMap<string, 'incoming' | 'outgoing'>
 }
@@ -160,9 +164,13 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
     case 'client.started':
       draft.transfers.clear()
       return
+    case 'client.attaching':
+      draft.attachedAt = Math.max(draft.attachedAt, fact.at)
+      return
     case 'server.pinned':
     case 'server.trusted':
-      draft.learned.delete(fact.url)
+      // it stays one of those that we know of
+      if (draft.learned.has(fact.url)) draft.learned.set(fact.url, { server: fact.server, pubkey: fact.pubkey })
       draft.servers.set(fact.url, { pin: { server: fact.server, pubkey: fact.pubkey }, changed: undefined })
       return
     case 'server.learned':
@@ -212,7 +220,7 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       draft.lastTs = Math.max(draft.lastTs, fact.ts)
       draft.kept.set(fact.id, { to: fact.to, ts: fact.ts, order: fact.order })
       const recipient = draft.users.get(fact.to)
-      if (recipient !== undefined) draft.users.set(fact.to, { ...recipient, contact: true, counted: count(fact.order) })
+      if (recipient !== undefined) draft.users.set(fact.to, { ...recipient, contact: true, counted: count(recipient.counted, fact.order) })
       return
     }
     case 'message.settled': {
@@ -264,6 +272,7 @@ export const createClientState = (): { readonly state: ClientState; evolve(fact:
     kept: new Map(),
     waiting: new Map(),
     lastTs: 0,
+    attachedAt: 0,
     transfers: new Map(),
   }
   return {

@@ -43,6 +43,8 @@ export interface HandshakeOptions {
   readonly pin: ServerPin | undefined
   /** Leaves the challenge out, for a stock server that closes on frames it does not know. */
   readonly plainly: boolean
+  /** There is no other server: this one counts as a stock server even if it says nothing at all. */
+  readonly alone: boolean
   /** Records who proved itself here. Resolves when that is safe: true when it is the pinned server or the first. */
   readonly accept: (proven: ServerPin) => Promise<boolean>
   readonly send: (texts: readonly string[]) => void
@@ -60,11 +62,12 @@ export interface Handshake {
 }
 
 export const createHandshake = (options: HandshakeOptions): Handshake => {
-  const { ports, userId, wire, hello, pin, plainly, accept, send } = options
+  const { ports, userId, wire, hello, pin, plainly, alone, accept, send } = options
   const nonce = toBase64Url(ports.random.bytes(32))
   let theirNonce: string | undefined
   let proven: { readonly server: ServerId; readonly key: PublicKey } | undefined
   let heardId: ServerId | '' = ''
+  let heard = false
   let answered = false
   let proved = false
   let over = false
@@ -90,8 +93,8 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
   }
   const cancelTimers = [
     ports.clock.after(stockMs, () => {
-      // a server that once proved itself is slow, not stock
-      if (!answered && pin === undefined) attach({ server: heardId, key: undefined, acks: false, caps: [] })
+      // a server that once proved itself is slow, not stock, and one that stands still is none that we can use
+      if (!answered && pin === undefined && (alone || heard)) attach({ server: heardId, key: undefined, acks: false, caps: [] })
     }),
     ports.clock.after(handshakeMs, () => {
       refuse('TIMEOUT', 'The server did not finish the handshake in time.')
@@ -103,9 +106,9 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
     if (theirNonce === undefined || proven === undefined || proved) return
     proved = true
     // of two servers that have us the one with the later time counts
-    const ts = wire.nextTs()
-    const payload = { nonce: theirNonce, prover: userId, verifier: proven.server, role: 'user', at: ts }
-    send([await wire.signed({ type: 'PROOF', to: proven.server, ts, payload }, 'control')])
+    const at = await wire.nextAttachment()
+    const payload = { nonce: theirNonce, prover: userId, verifier: proven.server, role: 'user', at }
+    send([await wire.signed({ type: 'PROOF', to: proven.server, payload }, 'control')])
   }
 
   const onProof = async (frame: Frame<'PROOF'>): Promise<void> => {
@@ -188,6 +191,7 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
     },
     receive: async frame => {
       if (over) return false
+      heard = true
       try {
         return await handle(frame)
       } catch (error) {

@@ -1,18 +1,15 @@
 /** Messages that are kept on the disk until they are accepted: sent in order, sent again as they were, settled by receipts, also after a restart. */
 import { verifyPayload } from '../crypto/transport-signature.ts'
-import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
 import { utf8 } from '../protocol/encoding.ts'
-import { type Frame, parseFrame } from '../protocol/envelope.ts'
+import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
-import type { MailStore } from '../store/mail.ts'
 import type { SentStatus } from './events.ts'
 import { FAILED, type MessageKind, type Settled } from './facts.ts'
 import type { Attachment } from './handshake.ts'
-import type { Journal } from './journal.ts'
 import type { KeyBook } from './key-book.ts'
 import type { Order } from './order.ts'
-import { createWaiting } from './waiting.ts'
+import { createWaiting, type WaitingOptions } from './waiting.ts'
 
 /** What becomes of a message, in one word, as often as that changes; `why` is a sentence. */
 export type Told = (status: SentStatus, why?: string) => void
@@ -36,7 +33,7 @@ export interface Keeping {
   answered(id: string, why?: string): boolean
   receipt(frame: Frame<'RECEIPT'>, attachment: Attachment): Promise<void>
   /** Reads what an earlier run left. */
-  restore(mail: MailStore): Promise<void>
+  restore(): Promise<void>
   attached(): void
   /** A reader is seen, at a new home perhaps: what was sent to the one before may have come to nothing. */
   seen(reader: UserId): void
@@ -55,11 +52,11 @@ const lookMs = 1_000
 const keepMs = 604_800_000
 const limits = { messages: 4_096, bytes: 67_108_864 } as const
 
-const sentences: Readonly<Partial<Record<Settled, string>>> = {
+const sentences = {
   refused: 'Their program could not read or verify it.',
   full: 'Their mailbox is full; try again later.',
   expired: 'Nobody took it for seven days.',
-}
+} as const satisfies Partial<Record<Settled, string>>
 
 interface Entry {
   readonly id: string
@@ -67,6 +64,8 @@ interface Entry {
   readonly ts: number
   readonly text: string
   readonly bytes: number
+  /** It is on the disk: only then it leaves. */
+  safe: boolean
   /** The attachment over which it was sent last. */
   over: Attachment | undefined
   sends: number
@@ -79,28 +78,18 @@ interface Entry {
   readonly end: PromiseWithResolvers<boolean>
 }
 
-export interface KeepingOptions {
-  readonly clock: Clock
+export interface KeepingOptions extends Omit<WaitingOptions, 'refused'> {
   readonly crypto: Crypto
   readonly userId: UserId
-  readonly journal: Journal
   readonly keyBook: KeyBook
-  readonly attachment: () => Attachment | undefined
-  readonly send: (texts: readonly string[]) => boolean
-  /** Whether somebody is listed as online. */
-  readonly isThere: (user: UserId) => boolean
-  /** Who hears of a message that an earlier run kept, or that was accepted long ago. */
-  readonly tell: (id: string, to: UserId, status: SentStatus, why?: string) => void
 }
 
 export const createKeeping = (options: KeepingOptions): Keeping => {
-  const { clock, crypto, userId, journal, keyBook, attachment, send, tell } = options
+  const { clock, crypto, userId, journal, keyBook, attachment, send, tell, mail } = options
   const entries = new Map<string, Entry>()
   /** By recipient, in the order in which they were written. */
   const queues = new Map<UserId, Entry[]>()
-  /** Who hears that a message which waits in a mailbox was delivered. */
-  const later = new Map<string, Told>()
-  const waiting = createWaiting(options)
+  const waiting = createWaiting({ ...options, refused: sentences.refused })
   let bytes = 0
   let cancelLook = (): void => {}
   let looking = false
@@ -120,6 +109,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       ts,
       text,
       bytes: utf8(text).length,
+      safe: false,
       over: undefined,
       sends: 0,
       sentAt: 0,
@@ -142,14 +132,14 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     const left = (queues.get(entry.to) ?? []).filter(other => other !== entry)
     if (left.length === 0) queues.delete(entry.to)
     else queues.set(entry.to, left)
-    const removed = state === 'waiting' ? waiting.add(entry) : [{ remove: { recipient: entry.to, ids: [id] } }]
-    journal.record(`user:${entry.to}`, { type: 'message.settled', id, to: entry.to, state }, removed)
+    // what waits stays on the disk: its mailbox may be lost with a server
+    const mailed = state === 'waiting' ? waiting.makeRoom() : [{ remove: { recipient: entry.to, ids: [id] } }]
+    journal.record(`user:${entry.to}`, { type: 'message.settled', id, to: entry.to, state }, mailed)
     journal.release(() => {
       const failed = FAILED.has(state)
       if (!failed) say(entry)
-      if (state === 'waiting') later.set(id, entry.told)
-      if (later.size > limits.messages) later.delete(later.keys().next().value as string)
-      if (failed) entry.told('failed', sentences[state])
+      if (state === 'waiting') waiting.begin(id, entry.told)
+      if (failed) entry.told('failed', (sentences as Partial<Record<Settled, string>>)[state])
       else if (state === 'delivered' || state === 'waiting') entry.told(state)
       entry.end.resolve(!failed)
     })
@@ -163,7 +153,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     const now = clock.monotonic()
     const texts: string[] = []
     for (const [reader, queue] of queues) {
-      const first = queue.slice(0, onTheWay)
+      const first = queue.slice(0, onTheWay).filter(({ safe }) => safe)
       const along = reader === live || first.some(({ over, dueAt }) => over !== reached || dueAt <= now)
       for (const entry of first) {
         if (entry.over === reached && entry.dueAt > now && !(along && now - entry.sentAt >= alongMs)) continue
@@ -194,19 +184,6 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     })
   }
 
-  /** The reader's word about a message that waited. */
-  const read = (id: string, recipient: UserId, state: 'delivered' | 'refused'): void => {
-    if (journal.state.waiting.get(id) !== recipient) return
-    waiting.remove(id)
-    journal.record(`user:${recipient}`, { type: 'message.settled', id, to: recipient, state }, [{ remove: { recipient, ids: [id] } }])
-    const told = later.get(id) ?? ((status, why) => tell(id, recipient, status, why))
-    later.delete(id)
-    journal.release(() => {
-      if (state === 'delivered') told('delivered')
-      else told('failed', sentences.refused)
-    })
-  }
-
   return {
     full: () =>
       entries.size >= limits.messages || bytes >= limits.bytes
@@ -219,6 +196,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
         { put: { recipient: to, id, sender: userId, content: text } },
       ])
       journal.release(() => {
+        entry.safe = true
         if (attachment() === undefined) say(entry, 'There is no connection to the server; it is sent when it is back.')
         pump()
       })
@@ -227,7 +205,11 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     answered(id, why) {
       const entry = entries.get(id)
       if (entry === undefined) return false
-      if (why !== undefined) say(entry, `${why} It is kept, and sent again.`)
+      if (why !== undefined) {
+        // it is on its way no more, and goes along with the next
+        entry.sentAt = -Infinity
+        say(entry, `${why} It is kept, and sent again.`)
+      }
       // a server without receipts says no more than this
       else if (attachment()?.caps.includes('receipts') === true) say(entry)
       else settle(id, 'passed')
@@ -236,7 +218,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     async receipt({ from, payload, payloadText, sig }, { server }) {
       const { sender, recipient, refs, state } = payload
       if (sender !== userId) return
-      const theirs = refs.filter(id => entries.get(id)?.to === recipient || journal.state.waiting.get(id) === recipient)
+      const theirs = refs.filter(id => entries.get(id)?.to === recipient || waiting.isFor(id, recipient))
       if (theirs.length === 0) return
       if (state === 'delivered' || state === 'refused') {
         const known = from === recipient ? await keyBook.pinned(recipient) : undefined
@@ -244,19 +226,20 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       } else if (from !== server) return
       for (const id of theirs) {
         if (entries.get(id)?.to === recipient) settle(id, state)
-        else if (state === 'delivered' || state === 'refused') read(id, recipient, state)
+        else if (state === 'delivered' || state === 'refused') waiting.read(id, recipient, state)
       }
     },
-    async restore(mail) {
+    async restore() {
       const byRecipient = new Map<UserId, string[]>()
       for (const [id, { to }] of journal.state.kept) byRecipient.set(to, [...(byRecipient.get(to) ?? []), id])
       for (const [to, ids] of byRecipient)
-        for (const { id, content } of await mail.read(to, ids))
-          add({ id, to, ts: journal.state.kept.get(id)?.ts ?? 0, text: content }, (status, why) => {
+        for (const { id, content } of await mail.read(to, ids)) {
+          const entry = add({ id, to, ts: journal.state.kept.get(id)?.ts ?? 0, text: content }, (status, why) => {
             tell(id, to, status, why)
-          }).saidSent = true
-      for (const [id, to] of journal.state.waiting)
-        for (const { content } of await mail.read(to, [id])) waiting.add({ id, to, ts: parseFrame(content).ts, text: content })
+          })
+          entry.safe = true
+          entry.saidSent = true
+        }
     },
     attached: () => {
       pump()
@@ -264,14 +247,14 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     },
     seen: reader => {
       if (queues.has(reader)) pump(reader)
-      waiting.seen(reader)
     },
     lost(why) {
-      for (const entry of entries.values()) say(entry, `${why} It is kept, and sent again.`)
+      waiting.lost()
+      for (const entry of entries.values()) if (entry.safe) say(entry, `${why} It is kept, and sent again.`)
     },
     close() {
       cancelLook()
-      waiting.close()
+      waiting.lost()
       for (const { end } of entries.values()) end.resolve(false)
     },
   }

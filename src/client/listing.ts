@@ -21,6 +21,8 @@ interface Running {
   readonly settle: (complete: boolean) => void
   readonly sightings: Sighting[]
   restart: () => void
+  /** Nobody waits for it any more; if it comes all the same it is as true as ever. */
+  late: boolean
 }
 
 /** @param request sends a LIST_REQUEST */
@@ -48,16 +50,18 @@ export const createListing = ({
     const restart = (): void => {
       cancel()
       cancel = clock.after(listMs, () => {
-        settle(false)
+        self.late = true
+        resolve(false)
       })
     }
     restart()
-    return { answered: promise, settle, sightings, restart }
+    const self: Running = { answered: promise, settle, sightings, restart, late: false }
+    return self
   }
 
   return {
     refresh: () => {
-      if (running === undefined) {
+      if (running?.late !== false) {
         running = begin()
         roster.listBegins()
         request()

@@ -9,6 +9,8 @@ export interface Counted {
   readonly number: number
   /** The last number that has not failed; 0 before the first. */
   readonly previous: number
+  /** Numbers below it that have failed, each with the one before it that had not when it was counted. */
+  readonly failed: readonly (readonly [number: number, previous: number])[]
 }
 
 /** What a reader was shown of a sender. */
@@ -24,17 +26,29 @@ export interface Shown {
 
 /** Numbers that are remembered as missing; older ones count as shown. */
 const MAX_MISSING = 64
+/** Numbers that are remembered as failed; a reader waits a while for older ones, and goes on. */
+const MAX_FAILED = 256
 
 /** The place of the next message; a sender who never counted for this reader begins a stream named after its time. */
 export const nextOrder = (counted: Counted | undefined, ts: number): Order =>
   counted === undefined ? [ts, 1, 0] : [counted.stream, counted.number + 1, counted.previous]
 
 /** A message was given its place. */
-export const count = ([stream, number]: Order): Counted => ({ stream, number, previous: number })
+export const count = (counted: Counted | undefined, [stream, number]: Order): Counted => ({
+  stream,
+  number,
+  previous: number,
+  failed: counted?.stream === stream ? counted.failed : [],
+})
 
-/** A message failed: nobody has to wait for it. */
-export const uncount = (counted: Counted, [stream, number, previous]: Order): Counted =>
-  counted.stream === stream && counted.previous === number ? { ...counted, previous } : counted
+/** A message failed: nobody has to wait for it, nor for those before it that failed earlier. */
+export const uncount = (counted: Counted, [stream, number, previous]: Order): Counted => {
+  if (counted.stream !== stream) return counted
+  const failed = new Map([...counted.failed, [number, previous] as const])
+  let last = counted.previous
+  for (let before = failed.get(last); before !== undefined; before = failed.get(last)) last = before
+  return { ...counted, previous: last, failed: [...failed].filter(([other]) => other < last).slice(-MAX_FAILED) }
+}
 
 /** Whether nothing that comes before a message is missing. */
 export const isDue = (shown: Shown | undefined, [stream, , previous]: Order): boolean => {

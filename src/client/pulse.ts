@@ -6,6 +6,8 @@ export const pulse = {
   pingMs: 5_000,
   /** Milliseconds without a frame after which the server counts as gone; a person hears of it within a second more. */
   deadMs: 12_000,
+  /** The same without an answer, whatever else comes: what we send may not arrive. More, for an answer waits behind what was sent before it. */
+  unansweredMs: 30_000,
   /** Milliseconds between looks. */
   lookMs: 1_000,
   /** So much more of the wall clock than of our own between two looks: the machine slept, or its clock was set. */
@@ -17,6 +19,8 @@ export const pulse = {
 export interface Pulse {
   /** A frame came. */
   heard(): void
+  /** It was the answer to a ping. */
+  answered(): void
   stop(): void
 }
 
@@ -29,6 +33,7 @@ export const startPulse = (options: {
 }): Pulse => {
   const { clock, wall, ping, dead } = options
   let heardAt = clock.monotonic()
+  let answeredAt = heardAt
   let pingedAt = heardAt
   let lookedAt = heardAt
   let wallAt = wall()
@@ -49,8 +54,9 @@ export const startPulse = (options: {
     if (slept || late) {
       patience = pulse.awakeMs
       heardAt = now
+      answeredAt = now
       ask(now)
-    } else if (now - heardAt > patience) {
+    } else if (now - heardAt > patience || now - answeredAt > pulse.unansweredMs) {
       dead()
       return
     } else if (now - pingedAt >= pulse.pingMs) ask(now)
@@ -62,6 +68,9 @@ export const startPulse = (options: {
     heard: () => {
       heardAt = clock.monotonic()
       patience = pulse.deadMs
+    },
+    answered: () => {
+      answeredAt = clock.monotonic()
     },
     stop: () => {
       cancel()

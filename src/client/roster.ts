@@ -56,8 +56,8 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
   /** Users of servers that are gone, for their return; together with `members` as many as `maxMembers`. */
   const lapsed = new Map<ServerId | '', readonly Member[]>()
   const departed = new Map<UserId, string>()
-  /** Users that changed since the list was asked for; `undefined` while none is under way. */
-  let changed: Set<UserId> | undefined
+  /** Users that changed since the list was asked for, with the server that they left, if that is what changed; `undefined` while none is under way. */
+  let changed: Map<UserId, ServerId | '' | undefined> | undefined
 
   const tell = (id: UserId, name: string, state: PresenceState): void => {
     emit({ event: 'presence', user_id: id, name, state })
@@ -88,13 +88,19 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
     departed,
     nameOf: user => members.get(user)?.name ?? departed.get(user) ?? user,
     seen: sighting => {
-      changed?.add(sighting.id)
+      changed?.set(sighting.id, undefined)
       enter(sighting)
     },
     removed: (user, server) => {
+      const back = lapsed.get(server)
+      if (back?.some(({ id }) => id === user) === true)
+        lapsed.set(
+          server,
+          back.filter(({ id }) => id !== user),
+        )
       const member = members.get(user)
       if (member === undefined || (member.server !== '' && server !== '' && member.server !== server)) return
-      changed?.add(user)
+      changed?.set(user, server)
       drop(member)
     },
     announced: (user, announced) => {
@@ -120,14 +126,18 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
       lapsed.clear()
     },
     listBegins: () => {
-      changed = new Set()
+      changed = new Map()
     },
     listEnds: listed => {
-      const newer = changed ?? new Set<UserId>()
+      const newer = changed ?? new Map<UserId, ServerId | '' | undefined>()
       changed = undefined
       const names = new Set(listed.map(sighting => sighting.id))
       for (const member of [...members.values()]) if (!names.has(member.id) && !newer.has(member.id)) drop(member)
-      for (const sighting of listed) if (!newer.has(sighting.id)) enter(sighting)
+      for (const sighting of listed) {
+        const left = newer.get(sighting.id)
+        // who left one server may be listed at another
+        if (!newer.has(sighting.id) || (left && sighting.server && left !== sighting.server)) enter(sighting)
+      }
     },
   }
 }

@@ -1,99 +1,128 @@
-/** Accepted messages that wait in a mailbox, kept here too: its server may be gone when their reader is back at another one. */
+/** Messages that wait in a mailbox: told of when they are read, and sent again when their reader is seen elsewhere and has not got them. */
 import type { Clock } from '../ports/clock.ts'
-import { utf8 } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
-import type { MailChange } from '../store/mail.ts'
-import type { Attachment } from './handshake.ts'
+import type { MailStore } from '../store/mail.ts'
+import type { SentStatus } from './events.ts'
 import { clientLimits } from './facts.ts'
+import type { Attachment } from './handshake.ts'
+import type { Journal } from './journal.ts'
+import type { Told } from './keeping.ts'
+import type { Roster } from './roster.ts'
 
 export interface Waiting {
-  /** A message was accepted by a mailbox. Answers what has to be deleted for it: beyond the bounds the mailbox alone has the oldest. */
-  add(message: { readonly id: string; readonly to: UserId; readonly ts: number; readonly text: string }): readonly MailChange[]
-  /** The reader has spoken of it. */
-  remove(id: string): void
-  /** A reader is seen, at a new home perhaps. */
-  seen(reader: UserId): void
+  /** What has to go from the mail so that one more may wait. */
+  makeRoom(): readonly { readonly remove: { readonly recipient: UserId; readonly ids: readonly string[] } }[]
+  /** It waits; `told` hears when it is read. */
+  begin(id: string, told: Told): void
+  isFor(id: string, reader: UserId): boolean
+  /** The reader's word about a message that waited. */
+  read(id: string, reader: UserId, state: 'delivered' | 'refused'): void
   attached(): void
-  close(): void
+  lost(): void
 }
 
-/** Milliseconds in which what waits at the home that a reader came to gets to them without us. */
-const patienceMs = 3_000
-/** Milliseconds in which a reader's messages are sent once. */
-const againMs = 30_000
-const maxBytes = 16_777_216
+/**
+ * Milliseconds for which a reader is online before what waits for them is taken as stuck: their servers pass it on within seconds, and what is
+ * written to them meanwhile is held back no longer than `orderMs` for it.
+ */
+const stuckMs = 4_000
+/** Milliseconds between copies of one message. */
+const againMs = 600_000
+const lookMs = 1_000
+/** Copies in one look. */
+const atOnce = 32
 
-interface Message {
-  readonly id: string
-  readonly to: UserId
-  readonly ts: number
-  readonly text: string
-  readonly bytes: number
-}
-
-export const createWaiting = (options: {
+export interface WaitingOptions {
   readonly clock: Clock
+  readonly journal: Journal
+  readonly roster: Pick<Roster, 'members'>
+  readonly mail: MailStore
   readonly attachment: () => Attachment | undefined
   readonly send: (texts: readonly string[]) => boolean
-  /** Whether somebody is listed as online. */
-  readonly isThere: (user: UserId) => boolean
-}): Waiting => {
-  const { clock, attachment, send, isThere } = options
-  /** The longest accepted first. */
-  const messages = new Map<string, Message>()
-  /** Reader → cancels the look at whether they got theirs. */
-  const looks = new Map<UserId, () => void>()
-  /** Reader → monotonic milliseconds. */
-  const sentAt = new Map<UserId, number>()
-  let bytes = 0
+  /** Who hears of a message that an earlier run sent. */
+  readonly tell: (id: string, to: UserId, status: SentStatus, why?: string) => void
+  /** What is told of one that was refused. */
+  readonly refused: string
+  readonly crashed: (error: unknown) => void
+}
 
-  const drop = (message: Message): void => {
-    messages.delete(message.id)
-    bytes -= message.bytes
+export const createWaiting = (options: WaitingOptions): Waiting => {
+  const { clock, journal, roster, mail, attachment, send, tell, refused, crashed } = options
+  const hearers = new Map<string, Told>()
+  /** Readers with something waiting → since when they are seen online, in monotonic milliseconds. */
+  const online = new Map<UserId, number>()
+  /** When a copy was sent last, in monotonic milliseconds. */
+  const copied = new Map<string, number>()
+  let cancelLook = (): void => {}
+
+  /** Messages that are stuck: their reader has been online for a while. */
+  const stuck = (): ReadonlyMap<UserId, readonly string[]> => {
+    const now = clock.monotonic()
+    const due = new Map<UserId, string[]>()
+    let count = 0
+    const readers = new Set<UserId>()
+    for (const [id, reader] of journal.state.waiting) {
+      readers.add(reader)
+      if (roster.members.get(reader)?.presence !== 'online') {
+        online.delete(reader)
+        continue
+      }
+      const since = online.get(reader) ?? now
+      online.set(reader, since)
+      if (now - since < stuckMs || now - (copied.get(id) ?? -Infinity) < againMs || count >= atOnce) continue
+      count += 1
+      copied.set(id, now)
+      due.set(reader, [...(due.get(reader) ?? []), id])
+    }
+    for (const reader of online.keys()) if (!readers.has(reader)) online.delete(reader)
+    for (const id of copied.keys()) if (!journal.state.waiting.has(id)) copied.delete(id)
+    return due
   }
-  const of = (reader: UserId): readonly Message[] => [...messages.values()].filter(({ to }) => to === reader).sort((a, b) => a.ts - b.ts)
 
-  const seen = (reader: UserId): void => {
-    if (looks.has(reader) || of(reader).length === 0) return
-    const wait = Math.max(patienceMs, (sentAt.get(reader) ?? -Infinity) + againMs - clock.monotonic())
-    looks.set(
-      reader,
-      clock.after(wait, () => {
-        looks.delete(reader)
-        const left = of(reader)
-        if (left.length === 0 || !isThere(reader) || attachment() === undefined) return
-        sentAt.set(reader, clock.monotonic())
-        send(left.map(({ text }) => text))
-      }),
-    )
+  const look = async (): Promise<void> => {
+    for (const [reader, ids] of stuck()) {
+      const texts = (await mail.read(reader, ids)).map(({ content }) => content)
+      if (texts.length > 0) send(texts)
+    }
+  }
+  const watch = (): void => {
+    cancelLook = clock.after(lookMs, () => {
+      look().catch(crashed)
+      watch()
+    })
+  }
+  const lost = (): void => {
+    cancelLook()
+    online.clear()
   }
 
   return {
-    add({ id, to, ts, text }) {
-      const message = { id, to, ts, text, bytes: utf8(text).length }
-      messages.set(id, message)
-      bytes += message.bytes
-      const removed: MailChange[] = []
-      for (const oldest of messages.values()) {
-        if (messages.size <= clientLimits.maxWaiting && bytes <= maxBytes) break
-        drop(oldest)
-        removed.push({ remove: { recipient: oldest.to, ids: [oldest.id] } })
-      }
-      return removed
+    makeRoom: () => {
+      const [oldest] = journal.state.waiting
+      if (oldest === undefined || journal.state.waiting.size < clientLimits.maxWaiting) return []
+      return [{ remove: { recipient: oldest[1], ids: [oldest[0]] } }]
     },
-    remove(id) {
-      const message = messages.get(id)
-      if (message === undefined) return
-      drop(message)
-      if (of(message.to).length === 0) sentAt.delete(message.to)
+    begin: (id, told) => {
+      hearers.set(id, told)
+      if (hearers.size > clientLimits.maxWaiting) hearers.delete(hearers.keys().next().value as string)
     },
-    seen,
-    attached() {
-      for (const reader of new Set([...messages.values()].map(({ to }) => to))) seen(reader)
+    isFor: (id, reader) => journal.state.waiting.get(id) === reader,
+    read(id, reader, state) {
+      if (journal.state.waiting.get(id) !== reader) return
+      const mailed = [{ remove: { recipient: reader, ids: [id] } }]
+      journal.record(`user:${reader}`, { type: 'message.settled', id, to: reader, state }, mailed)
+      const told = hearers.get(id) ?? ((status, why) => tell(id, reader, status, why))
+      hearers.delete(id)
+      journal.release(() => {
+        if (state === 'delivered') told('delivered')
+        else told('failed', refused)
+      })
     },
-    close() {
-      for (const cancel of looks.values()) cancel()
-      looks.clear()
+    attached: () => {
+      lost()
+      // a server that keeps nothing would take each copy for another message
+      if (attachment()?.caps.includes('receipts') === true) watch()
     },
+    lost,
   }
 }

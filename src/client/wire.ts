@@ -6,6 +6,7 @@ import { canonicalOf } from '../protocol/canonical.ts'
 import { encodeFrame } from '../protocol/envelope.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { UserId } from '../protocol/ids.ts'
+import type { Journal } from './journal.ts'
 
 export interface OutgoingFrame {
   readonly type: FrameType
@@ -23,6 +24,8 @@ export interface Wire {
   unsigned(frame: OutgoingFrame): string
   /** Unix milliseconds by the server's clock, and more than any that was given before, also after a restart. */
   nextTs(): number
+  /** When we attach now, as we say it ourselves: later than ever before, by our own log, whatever became of the clock. Resolves when it is recorded. */
+  nextAttachment(): Promise<number>
   /** What the server's clock said just now. */
   learnTime(serverTs: number): void
 }
@@ -34,12 +37,11 @@ export const createWire = (options: {
   readonly ports: Pick<Ports, 'clock' | 'crypto'>
   readonly userId: UserId
   readonly privateKey: PrivateKey
-  /** The latest `ts` in the log. */
-  readonly lastTs: number
+  readonly journal: Pick<Journal, 'state' | 'record' | 'flushed'>
 }): Wire => {
-  const { ports, userId, privateKey } = options
+  const { ports, userId, privateKey, journal } = options
   const queue = createSigningQueue({ crypto: ports.crypto, privateKey, inFlight: 2, maxQueued: 1_024 })
-  let lastTs = options.lastTs
+  let lastTs = journal.state.lastTs
   let skew = 0
   const nextTs = (): number => {
     lastTs = Math.max(ports.clock.now() + skew, lastTs + 1)
@@ -47,6 +49,12 @@ export const createWire = (options: {
   }
   return {
     nextTs,
+    nextAttachment: async () => {
+      const at = Math.max(nextTs(), journal.state.attachedAt + 1)
+      journal.record('node', { type: 'client.attaching', at })
+      await journal.flushed()
+      return at
+    },
     learnTime: serverTs => {
       const difference = serverTs - ports.clock.now()
       skew = Math.abs(difference) > believedSkewMs ? difference : 0

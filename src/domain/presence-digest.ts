@@ -25,32 +25,68 @@ const DIGITS = Array.from({ length: 16 }, (_, digit) => digit.toString(16))
 const KEY_BYTES = 8
 const DIGEST_BYTES = 12
 
-export const createDigestTree = (entries: Iterable<DigestEntry>, sha256: Sha256): DigestTree => {
-  const keyed = [...entries].map(entry => ({ key: hex(sha256(utf8(entry[0])).subarray(0, KEY_BYTES)), entry }))
-  keyed.sort((a, b) => order(a.key, b.key) || order(a.entry[0], b.entry[0]))
+/** Entries between two turns, and parts, by the first two digits of their keys. */
+const ENTRIES_A_TURN = 500
+const PARTS = 256
+const PARTS_A_TURN = 16
+
+interface Keyed {
+  readonly key: string
+  readonly entry: DigestEntry
+}
+
+/** Makes a tree of many entries step by step: where it yields, others may have their turn. The entries may change meanwhile without harm. */
+export function* digestTreeInTurns(entries: readonly DigestEntry[], sha256: Sha256): Generator<undefined, DigestTree> {
+  const parts = Array.from({ length: PARTS }, (): Keyed[] => [])
+  for (const [place, entry] of entries.entries()) {
+    if (place > 0 && place % ENTRIES_A_TURN === 0) yield
+    const hash = sha256(utf8(entry[0]))
+    parts[hash[0] as number]?.push({ key: hex(hash.subarray(0, KEY_BYTES)), entry })
+  }
+  /** The lines of each part's entries. */
+  const texts: string[] = []
+  const keyed: Keyed[] = []
+  for (const [place, part] of parts.entries()) {
+    if (place > 0 && place % PARTS_A_TURN === 0) yield
+    part.sort((a, b) => order(a.key, b.key) || order(a.entry[0], b.entry[0]))
+    texts.push(part.map(lineOf).join(''))
+    for (const one of part) keyed.push(one)
+  }
 
   /** The place of the first entry whose key is not before `key`. */
   const placeOf = (key: string): number => {
     let [low, high] = [0, keyed.length]
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((keyed[middle] as { key: string }).key < key) low = middle + 1
+      if ((keyed[middle] as Keyed).key < key) low = middle + 1
       else high = middle
     }
     return low
   }
   // every digit is before `g`
-  const part = (prefix: string) => keyed.slice(placeOf(prefix), placeOf(`${prefix}g`)).map(({ entry }) => entry)
+  const part = (prefix: string): readonly Keyed[] => keyed.slice(placeOf(prefix), placeOf(`${prefix}g`))
+  const textOf = (prefix: string): string => {
+    if (prefix.length > 2) return part(prefix).map(lineOf).join('')
+    const first = Number.parseInt(prefix.padEnd(2, '0'), 16)
+    return texts.slice(first, first + PARTS / 16 ** prefix.length).join('')
+  }
 
   return {
     size: keyed.length,
-    entries: part,
+    entries: prefix => part(prefix).map(({ entry }) => entry),
     digest(prefix) {
-      const listed = part(prefix)
-      if (listed.length === 0) return ''
-      const text = listed.map(([user, [epoch, counter]]) => `${user} ${epoch} ${counter}\n`).join('')
-      return toBase64Url(sha256(utf8(text)).subarray(0, DIGEST_BYTES))
+      const text = textOf(prefix)
+      return text === '' ? '' : toBase64Url(sha256(utf8(text)).subarray(0, DIGEST_BYTES))
     },
+  }
+}
+
+/** The same in one go. */
+export const createDigestTree = (entries: Iterable<DigestEntry>, sha256: Sha256): DigestTree => {
+  const making = digestTreeInTurns([...entries], sha256)
+  for (;;) {
+    const { done, value } = making.next()
+    if (done === true) return value
   }
 }
 
@@ -109,5 +145,6 @@ export const compareParts = (mine: DigestTree, { seq, nodes = [], leaves = [] }:
   return { prefixes, want, gone }
 }
 
+const lineOf = ({ entry: [user, [epoch, counter]] }: Keyed): string => `${user} ${epoch} ${counter}\n`
 const hex = (bytes: Uint8Array): string => [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join('')
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -19,6 +19,7 @@ import type { Connection } from './connection.ts'
 import type { Node } from './node.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { knowsPresence } from './standings.ts'
+import { listedAt, tellWhere } from './whereabouts.ts'
 
 export interface Gossip {
   /** Applies a frame that was verified with the key of `origin`, and passes it on if it was news. */
@@ -188,6 +189,7 @@ export const createGossip = (node: Node): Gossip => {
         { fact, direct, awaited, originLinked: node.links.isLinked(origin), limits: { usersPerServer, pins: Math.ceil(pins / 2) } },
         node.state.directory,
       )
+      const before = listedAt(node, user)
       for (const decided of facts) node.runtime.record(`user:${user}`, decided)
       if (why !== undefined) node.count('presence', why)
       if (why === 'key_conflict' && direct) throw new ProtocolError('BAD_KEY', 'key_conflict')
@@ -196,8 +198,8 @@ export const createGossip = (node: Node): Gossip => {
       node.runtime.release(() => {
         // whoever else lacks it compares with the origin too
         if (!awaited) node.links.broadcast('traffic', received, new Set([origin, connection.peer?.id as ServerId]))
-        node.sessions.broadcast(received, user)
       })
+      node.standings.passOn(user, received, origin, before)
     },
     async attachedAt({ payload }, origin) {
       const { attached, pubkey } = readMeta(payload)
@@ -229,9 +231,11 @@ export const createGossip = (node: Node): Gossip => {
             tellAll('USER_ADVERTISE', event, user)
           })
       },
-      announceRemoval({ user, seq }) {
+      announceRemoval({ user, seq, why }) {
         own.delete(user)
         if (seq === null) return
+        // who moved is known to be elsewhere; of anybody else another server may say so
+        if (why !== 'moved') tellWhere(node, user)
         // when all effects of this commit have been named, and before whoever waits for the commit closes anything
         if (leaving.push({ user, seq }) === 1) void Promise.resolve().then(tellLeaving).catch(unsignable)
       },

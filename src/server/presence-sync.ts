@@ -1,5 +1,12 @@
 /** Finds out what differs between a peer's users and what is known of them here, at the price of the difference. */
-import { compareParts, createDigestTree, type DigestEntry, type DigestTree, tellParts } from '../domain/presence-digest.ts'
+import {
+  compareParts,
+  createDigestTree,
+  type DigestEntry,
+  type DigestTree,
+  digestTreeInTurns,
+  tellParts,
+} from '../domain/presence-digest.ts'
 import type { PresenceSeq } from '../domain/facts.ts'
 import { compareSeq } from '../domain/presence-order.ts'
 import { toBase64Url, utf8 } from '../protocol/encoding.ts'
@@ -9,6 +16,7 @@ import { limits } from '../protocol/limits.ts'
 import type { Node } from './node.ts'
 import { type Bucket, createBucket } from './rate.ts'
 import { frameText, signedEvent } from './signed-event.ts'
+import { listedAt, tellWhere } from './whereabouts.ts'
 
 export interface PresenceSync {
   /** Compares with a peer that can, now and again after a while; one that is under way begins anew. */
@@ -30,7 +38,7 @@ export interface PresenceSync {
 /** One comparison. Only one question is on its way at a time, which bounds what a peer is asked, and what it makes us record. */
 interface Comparison {
   nonce: string
-  readonly mine: DigestTree
+  mine: DigestTree
   readonly prefixes: string[]
   readonly want: DigestEntry[]
   readonly awaited: Map<UserId, PresenceSeq>
@@ -63,18 +71,30 @@ export const createPresenceSync = (node: Node): PresenceSync => {
   }
   const sha256 = (bytes: Uint8Array): Uint8Array => node.ports.crypto.sha256(bytes)
   const timer = (server: ServerId): string => `compare ${server}`
-  let own: { readonly seq: PresenceSeq; readonly tree: DigestTree } | undefined
+  let own: { readonly seq: PresenceSeq; readonly tree: Promise<DigestTree> } | undefined
+  const nobody = createDigestTree([], sha256)
 
   const entriesOf = (server: ServerId): readonly DigestEntry[] =>
     [...node.state.directory.users.values()].flatMap(({ id, claims }) => {
       const seq = claims.find(claim => claim.server === server)?.seq
       return seq === undefined ? [] : [[id, seq] as const]
     })
+  /** Takes several turns of the loop: ten thousand users are 50 ms of work. */
+  const treeOf = async (server: ServerId): Promise<DigestTree> => {
+    const making = digestTreeInTurns(entriesOf(server), sha256)
+    for (;;) {
+      const { done, value } = making.next()
+      if (done === true) return value
+      await new Promise<void>(resolve => {
+        node.ports.clock.endOfTick(resolve)
+      })
+    }
+  }
   /** Every change of our own users has a sequence, so the tree holds for as long as the last one does. */
-  const ownTree = (): DigestTree => {
+  const ownTree = (): NonNullable<typeof own> => {
     const seq = node.state.directory.lastSeq
-    if (own === undefined || compareSeq(own.seq, seq) !== 0) own = { seq, tree: createDigestTree(entriesOf(node.self.id), sha256) }
-    return own.tree
+    if (own === undefined || compareSeq(own.seq, seq) !== 0) own = { seq, tree: treeOf(node.self.id) }
+    return own
   }
 
   const send = (server: ServerId, type: 'PRESENCE_ASK' | 'PRESENCE_TELL', payload: object): void => {
@@ -101,11 +121,22 @@ export const createPresenceSync = (node: Node): PresenceSync => {
       })
   }
 
+  const broken = (error: unknown): void => {
+    node.log('error', 'presence could not be compared', { error: String(error) })
+  }
+
   const begin = (server: ServerId, before = 0, passes = 1): void => {
     const nonce = toBase64Url(node.ports.random.bytes(32))
-    const mine = createDigestTree(entriesOf(server), sha256)
-    running.set(server, { nonce, mine, prefixes: [], want: [], awaited: new Map(), differences: 0, before, passes, again: false })
-    ask(server, { nonce, root: mine.digest('') })
+    const comparison: Comparison = {
+      ...{ nonce, mine: nobody, prefixes: [], want: [], awaited: new Map(), differences: 0 },
+      ...{ before, passes, again: false },
+    }
+    running.set(server, comparison)
+    treeOf(server).then(mine => {
+      if (running.get(server) !== comparison || node.stopped) return
+      comparison.mine = mine
+      ask(server, { nonce, root: mine.digest('') })
+    }, broken)
   }
 
   /** The next question, or from the beginning when there is none left. */
@@ -148,8 +179,10 @@ export const createPresenceSync = (node: Node): PresenceSync => {
     })
     if (gone.length === 0) return
     const digest: Base64Url = toBase64Url(sha256(utf8(sig)).subarray(0, 16))
+    const seen = gone.filter(user => listedAt(node, user) === server)
     for (const user of gone) node.runtime.record(`user:${user}`, { type: 'user.removed', user, server, seq, digest })
     node.gossip.tellGone(server, gone)
+    for (const user of seen) tellWhere(node, user)
   }
 
   const stop = (server: ServerId): void => {
@@ -167,9 +200,10 @@ export const createPresenceSync = (node: Node): PresenceSync => {
       else if (node.links.isLinked(server)) begin(server)
     },
     asked({ payload: { nonce, root, prefixes = [], want = [] } }, origin) {
-      const answer = (): void => {
-        const tree = ownTree()
-        const seq = node.state.directory.lastSeq
+      const answer = async (): Promise<void> => {
+        const { seq, tree: making } = ownTree()
+        const tree = await making
+        if (node.stopped) return
         // before the answer, which says that they have all been sent
         for (const user of want) node.gossip.announceTo(origin, user)
         const same = root !== undefined && root === tree.digest('')
@@ -181,8 +215,11 @@ export const createPresenceSync = (node: Node): PresenceSync => {
         })
       }
       const wait = bucketOf(questions, origin).borrow()
-      if (wait === 0) answer()
-      else node.timers.arm(`answer ${origin}`, wait, answer)
+      const run = (): void => {
+        answer().catch(broken)
+      }
+      if (wait === 0) run()
+      else node.timers.arm(`answer ${origin}`, wait, run)
     },
     told({ payload, sig = '' }, origin) {
       const comparison = running.get(origin)

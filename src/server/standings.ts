@@ -1,13 +1,19 @@
-/** What becomes of a lost server's users: their own server's clients hear at once that nobody is sure of them, and later that they are gone. */
+/** What users here are told of others' users: how sure we are of each server's, and where somebody is by the claim that counts. */
 import { DIGEST_CAP } from '../domain/standing.ts'
 import type { LinkEffects } from '../machines/link.ts'
-import type { Address, ServerId } from '../protocol/ids.ts'
+import type { Address, ServerId, UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import type { Node } from './node.ts'
 import type { UserPeer } from './peer.ts'
 import { frameText, signedEvent } from './signed-event.ts'
+import { listedAt, tellWhere } from './whereabouts.ts'
 
 export interface Standings {
+  /**
+   * Passes a frame of `server` about a user to the people here when it says what is so; `before` is where they were listed until then. What
+   * an older claim says changes nothing, and when the claim that counted is gone the next takes its place.
+   */
+  passOn(user: UserId, text: string, server: ServerId, before: ServerId | undefined): void
   /** The server was forgotten. */
   forget(server: ServerId): void
   readonly effects: {
@@ -21,13 +27,29 @@ export interface Standings {
 export const knowsPresence = ({ caps }: UserPeer): boolean => caps.includes('presence')
 
 export const createStandings = (node: Node): Standings => {
-  /** What users here were last told of a server; nothing where they were told nothing, or that it is confirmed. */
+  /** What users here were last told of a server. One that was never linked they were told nothing of, and see as silent. */
   const told = new Map<ServerId, string>()
+  /** What was heard of the users of lapsed servers: it counts when they are back. */
+  const withheld = new Map<ServerId, Map<UserId, string>>()
+  /** Users who are listed at a server, and claimed by another too: where they are listed changes when it lapses, and when it is back. */
+  const claimedElsewhere = (server: ServerId): readonly UserId[] =>
+    [...node.state.directory.users.values()].flatMap(({ id, claims }) => (claims.length > 1 && listedAt(node, id) === server ? [id] : []))
   const timer = (server: ServerId): string => `lapse ${server}`
 
   return {
+    passOn(user, text, server, before) {
+      const now = listedAt(node, user)
+      if (node.state.directory.standings.get(server)?.doubt === 'lapsed')
+        withheld.set(server, (withheld.get(server) ?? new Map<UserId, string>()).set(user, text))
+      if (now !== undefined && now !== server && now !== before) tellWhere(node, user)
+      if (now !== server && (now !== undefined || before !== server)) return
+      node.runtime.release(() => {
+        node.sessions.broadcast(text, user)
+      })
+    },
     forget(server) {
       node.timers.cancel(timer(server))
+      withheld.delete(server)
       told.delete(server)
     },
     effects: {
@@ -39,7 +61,9 @@ export const createStandings = (node: Node): Standings => {
           if (held === undefined || held.doubt === 'lapsed' || link === undefined || node.runtime.isSetAside(address)) return
           // of a linked server that compares no digests nothing more will ever be heard
           if (link.state === 'linked' && !(link.context['caps'] as readonly string[]).includes(DIGEST_CAP)) return
+          const several = claimedElsewhere(server)
           node.runtime.record(address, { type: 'link.lapsed', server })
+          for (const user of several) tellWhere(node, user)
         })
       },
       disarmLapse({ server }) {
@@ -47,13 +71,17 @@ export const createStandings = (node: Node): Standings => {
       },
       tellStanding({ server }) {
         const presence = node.state.directory.standings.get(server)?.doubt ?? 'online'
-        if ((told.get(server) ?? 'online') === presence) return
-        if (presence === 'online') told.delete(server)
-        else told.set(server, presence)
+        const before = told.get(server)
+        if (before === presence) return
+        told.set(server, presence)
         // one frame, however many users it is about
         const event = signedEvent(node.signer, { server_id: server, presence }, 'presence')
         const envelope = { type: 'PRESENCE_CHANGED', from: node.self.id, to: '*', ts: node.nextTs() }
         node.sessions.broadcast(() => frameText(event, envelope), undefined, knowsPresence)
+        if (presence === 'lapsed') return
+        for (const [user, text] of withheld.get(server) ?? []) node.sessions.broadcast(text, user)
+        withheld.delete(server)
+        if (before === 'lapsed') for (const user of claimedElsewhere(server)) tellWhere(node, user)
       },
     },
   }

@@ -49,10 +49,6 @@ export interface SqliteLog<T extends { readonly type: string } = { readonly type
   backup(file: string): Promise<void>
 }
 
-/** Bytes of a database that is no file. */
-const pagesOf = (db: Database.Database): number =>
-  Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true }))
-
 /** Takes over as the next epoch, durably. */
 const takeOver = (db: Database.Database): number => {
   const take = db.prepare<[number], number>('UPDATE writer SET epoch = epoch + 1, pid = ? WHERE one = 1 RETURNING epoch').pluck()
@@ -82,6 +78,8 @@ const writeTo = <T extends { readonly type: string }>(
   const models = projections && openModels(db, reader, projections, troubled)
   const mail = createMailTable(db, file)
   const writer = db.prepare<[], number>('SELECT epoch FROM writer').pluck()
+  /** Bytes of a database that is no file. */
+  const pages = db.prepare<[], number>('SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()').pluck()
   const projected = db.prepare<[number]>('UPDATE projected SET seq = ?')
 
   const fence = (): void => {
@@ -134,7 +132,7 @@ const writeTo = <T extends { readonly type: string }>(
     erase: createErase(writing, projections),
     rebuild: createRebuild(writing, projections),
     models: () => soon(() => models?.dump() ?? {}),
-    bytes: () => soon(() => (db.memory ? pagesOf(db) : sizeOf(file))),
+    bytes: () => soon(() => (db.memory ? (pages.get() ?? 0) : sizeOf(file))),
     backup: to => backUp(db, file, to),
     async close() {
       await queue.close()

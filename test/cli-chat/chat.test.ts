@@ -16,6 +16,11 @@ const place = async (n: number): Promise<string> => {
   return data
 }
 
+// it takes its time, in which the other tests run
+const unanswered = rig.run(['chat', '--server', 'ws://127.0.0.1:9', '--name', 'ann', '--data', await place(5), '--json'], {
+  timeoutMs: 60_000,
+})
+
 t.test('a wrong address or name is a sentence and exit 2, before anything is made', async t => {
   for (const [url, name, why] of [
     ['http://127.0.0.1:1', 'ann', /not a server's address/],
@@ -88,7 +93,7 @@ t.test('two programs on one data directory: the second says so and exits 78', as
 })
 
 t.test('a server that does not answer is one sentence and exit 1', async t => {
-  const { code, stderr } = await rig.run(['chat', '--server', 'ws://127.0.0.1:9', '--name', 'ann', '--data', await place(5), '--json'])
+  const { code, stderr } = await unanswered
   t.equal(code, 1)
   t.match(stderr, /127\.0\.0\.1:9 cannot be reached/)
 })

@@ -9,7 +9,7 @@ import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
 import type { Fact } from '../../src/domain/facts.ts'
 import { nodeClock } from '../../src/ports/node/clock.ts'
 import { nodeRandom } from '../../src/ports/node/random.ts'
-import type { ServerId, UserId } from '../../src/protocol/ids.ts'
+import type { PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
 import type { NewFact } from '../../src/store/log.ts'
 import { openSqliteLog, type SqliteLog } from '../../src/store/sqlite-log.ts'
 import { runSocp, socpFile } from './run-socp.ts'
@@ -74,6 +74,16 @@ t.test('for people it is a table that a terminal shows as text', async t => {
   t.match(lines[0], /seq +at +epoch +type +stream +data/)
   t.match(lines[1], /1 +1970-01-01T00:00:01\.000Z +1 +node\.started +node /)
   t.notMatch(stdout, /[\u001b\u009b]/)
+})
+
+t.test('keys are shortened for people, in a pipe too, and whole for scripts', async t => {
+  const pubkey = `MIICIjAN${'A'.repeat(728)}` as PublicKeyText
+  const pinned: Fact = { type: 'server.pinned', server, pubkey, host: '127.0.0.1', port: 9_001, vouchedBy: 'operator' }
+  const data = await stoppedLog(t, [{ stream: `server:${server}`, at: 1_000, fact: pinned }])
+  const { stdout } = await runSocp(['log', 'ls', '--data', data])
+  t.match(stdout, `"pubkey":"${pubkey.slice(0, 24)}…"`)
+  t.match(stdout, `"server":"${server}"`)
+  t.match((await runSocp(['log', 'ls', '--data', data, '--json'])).stdout, pubkey)
 })
 
 t.test('--since and --stream choose', async t => {

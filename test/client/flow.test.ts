@@ -140,6 +140,38 @@ t.test('a list replaces what was known, but not what changed while it was made',
   t.same([...roster.members.keys()].sort(), ['listed', 'new'], 'no answer changes nothing')
 })
 
+t.test('who left one server while the list was made may be listed at another', async t => {
+  const roster = createRoster(() => {})
+  roster.seen(sighting('ann', 'old'))
+  roster.listBegins()
+  roster.removed('ann' as UserId, 'old' as ServerId)
+  roster.listEnds([sighting('ann', 'new')])
+  t.equal(roster.members.get('ann' as UserId)?.server, 'new')
+  roster.listBegins()
+  roster.removed('ann' as UserId, 'new' as ServerId)
+  roster.listEnds([sighting('ann', 'new')])
+  t.equal(roster.members.size, 0, 'but not at the one that they left')
+})
+
+t.test('a list that comes when nobody waits for it any more is taken all the same', async t => {
+  const clock = createManualClock()
+  const roster = createRoster(() => {})
+  let asked = 0
+  const listing = createListing({ clock, roster, request: () => asked++ })
+  const slow = listing.refresh()
+  clock.advance(listMs)
+  t.equal(await slow, false)
+  listing.part({ users: [{ user_id: 'ann' as UserId, presence: 'online' }], more: false })
+  t.same([...roster.members.keys()], ['ann'])
+  void listing.refresh()
+  clock.advance(listMs)
+  void listing.refresh()
+  t.equal(asked, 3, 'a late one keeps nobody from asking again')
+  listing.lost()
+  listing.part({ users: [], more: false })
+  t.same([...roster.members.keys()], ['ann'], 'of a connection that is gone nothing is taken')
+})
+
 t.test('a removal by a server that the user is not at means nothing', async t => {
   const roster = createRoster(() => {})
   roster.seen(sighting('ann', 'there'))

@@ -21,6 +21,8 @@ export interface MeshClient {
   readonly host: MemoryHost
   /** While true its commits wait. */
   hold: boolean
+  /** Lets the first of them through. */
+  releaseOne(): void
   /** As by `kill -9`. */
   crash(): void
   /** Texts that were shown, in order. */
@@ -116,6 +118,9 @@ export const openMeshClient = async (
       const due = held
       held = []
       for (const done of due) done()
+    },
+    releaseOne: () => {
+      held.shift()?.()
     },
     crash,
     shown: () => messages().map(({ text }) => text),

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import type { PresenceSeq } from '../../src/domain/facts.ts'
-import { compareParts, createDigestTree, type DigestEntry, tellParts } from '../../src/domain/presence-digest.ts'
+import { compareParts, createDigestTree, type DigestEntry, digestTreeInTurns, tellParts } from '../../src/domain/presence-digest.ts'
 import { RECENT_SEQUENCES } from '../../src/domain/presence-order.ts'
 import type { UserId } from '../../src/protocol/ids.ts'
 import { limits } from '../../src/protocol/limits.ts'
@@ -116,3 +116,37 @@ t.test(
     t.equal(node.when(missed, listed).why, 'known')
   },
 )
+
+t.test('a digest is what docs/protocol.md says, of every part', async t => {
+  const hexOf = (user: UserId): string => createHash('sha256').update(user).digest('hex')
+  const prefixes = fc.stringMatching(/^[0-9a-f]{0,4}$/)
+  const users = fc.uniqueArray(fc.tuple(fc.uuid(), fc.nat(), fc.nat()), { selector: ([id]) => id, maxLength: 60 })
+  fc.assert(
+    fc.property(users, prefixes, (listed, prefix) => {
+      const entries = listed.map(([id, epoch, counter]): DigestEntry => [id as UserId, [epoch, counter]])
+      const part = entries.filter(([user]) => hexOf(user).startsWith(prefix)).sort(([a], [b]) => (hexOf(a) < hexOf(b) ? -1 : 1))
+      const text = part.map(([user, [epoch, counter]]) => `${user} ${epoch} ${counter}\n`).join('')
+      const expected = text === '' ? '' : createHash('sha256').update(text).digest().subarray(0, 12).toString('base64url')
+      const tree = treeOf(entries)
+      assert.equal(tree.digest(prefix), expected)
+      assert.deepEqual(tree.entries(prefix), part)
+    }),
+  )
+  t.pass()
+})
+
+t.test('a tree of many is made in turns, of what was there at the first', async t => {
+  const entries = Array.from({ length: 10_000 }, (_, n): DigestEntry => [`user ${n}` as UserId, [1, n]])
+  const making = digestTreeInTurns(entries, sha256)
+  let turns = 1
+  let [longest, step] = [0, making.next()]
+  while (step.done !== true) {
+    const began = performance.now()
+    step = making.next()
+    longest = Math.max(longest, performance.now() - began)
+    turns += 1
+  }
+  t.ok(turns >= 30, `${turns} turns`)
+  t.equal(step.value.digest(''), treeOf(entries).digest(''))
+  t.comment(`the longest turn took ${longest.toFixed(1)} ms`)
+})

@@ -25,6 +25,9 @@ const place = (): string => {
 
 const serve = ['serve', '--json', '--port', '0']
 
+// it takes its time, in which the other tests run
+const unanswered = rig.run(['chat', '--json', '--server', 'ws://127.0.0.1:9', '--name', 'x', '--data', place()], { timeoutMs: 60_000 })
+
 type Outcome = Awaited<ReturnType<typeof rig.run>>
 /** One sentence for a person: no stack, no object dump, no more than a few lines. */
 const isOneSentence = (t: Test, { code, stderr, stdout }: Outcome, expected: number, about?: RegExp): void => {
@@ -178,7 +181,7 @@ t.test('a bootstrap list that is missing, malformed or holds a bad key is refuse
 })
 
 t.test('a chat to a server that is not there ends with a sentence', async t => {
-  const outcome = await rig.run(['chat', '--json', '--server', 'ws://127.0.0.1:9', '--name', 'x', '--data', place()])
+  const outcome = await unanswered
   t.equal(outcome.code, 1)
   t.notMatch(outcome.stderr, /^\s+at .+:\d+:\d+\)?$/m)
   t.ok((outcome.stderr + outcome.stdout).length > 0)
