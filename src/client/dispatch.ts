@@ -106,7 +106,7 @@ export const createDispatch = (options: DispatchOptions) => {
       listing.part(payload)
     },
     PUBKEY_RESPONSE: ({ payload }) => {
-      const { user_id: user, pubkey, enc_pubkey: encPubkey, caps = [] } = payload
+      const { user_id: user, pubkey, enc_pubkey: encPubkey, caps } = payload
       keyBook.announced(user, { pubkey, encPubkey, caps })
     },
     SERVERS: ({ payload }, attachment) => {
