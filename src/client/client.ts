@@ -142,7 +142,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     send: (texts: readonly string[]) => connection.send(texts),
     buffered: () => connection.buffered,
   }
-  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets, alone: () => servers.alone })
+  const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets })
   const listing = createListing({ clock, roster, request: questions.list, attached: () => connection.attachment !== undefined })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
   const keyBook = createKeyBook({

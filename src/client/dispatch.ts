@@ -111,7 +111,7 @@ export const createDispatch = (options: DispatchOptions) => {
       listing.part(payload)
     },
     PUBKEY_RESPONSE: ({ payload }) => {
-      const { user_id: user, pubkey, enc_pubkey: encPubkey, caps = [] } = payload
+      const { user_id: user, pubkey, enc_pubkey: encPubkey, caps } = payload
       keyBook.announced(user, { pubkey, encPubkey, caps })
     },
     SERVERS: ({ payload }, attachment) => {
@@ -126,6 +126,7 @@ export const createDispatch = (options: DispatchOptions) => {
       const { server_id: server, presence, gone = [] } = payload
       for (const user of gone) roster.removed(user, server)
       if (presence !== undefined && !roster.standing(server, presence)) void listing.refresh()
+      if (presence === 'online') for (const member of roster.members.values()) if (member.server === server) keeping.seen(member.id)
     },
     MSG_PUBLIC_CHANNEL: (frame, attachment) => message('public', frame, frame.payload, attachment),
     FILE_START: (frame, attachment) => fileStart(frame, frame.payload, attachment),
