@@ -10,6 +10,7 @@ import type { Node } from './node.ts'
 import { type Bucket, createBucket } from './rate.ts'
 import { type AttachedUser, takeFromUser } from './session-intake.ts'
 import { frameText, signedEvent } from './signed-event.ts'
+import { listedAt, tellWhere } from './whereabouts.ts'
 
 export interface Sessions {
   /** Whether this address may bring another hello now. */
@@ -80,8 +81,13 @@ export const createSessions = (node: Node): Sessions => {
     if (session.connection !== connection || node.stopped) return
     session.connection = undefined
     node.delivery.left(user)
-    if (why === 'left') end(user, why)
-    else node.runtime.record(address(user), { type: 'session.detached', user, why })
+    if (why === 'left') {
+      end(user, why)
+      return
+    }
+    node.runtime.record(address(user), { type: 'session.detached', user, why })
+    // where a live socket gave way to nothing, another server's claim may count now
+    if (listedAt(node, user) !== node.self.id) tellWhere(node, user)
   }
 
   const start = (user: UserId): Session => {

@@ -142,8 +142,9 @@ t.test('14: a user who proves their key again replaces the session before, and o
   alice.socket.send(alice.direct(recipient(two), 'to the second'))
   t.equal(two.read(await two.socket.waitFor('USER_DELIVER')), 'to the second')
   const three = await attach(away.url)
-  await alice.socket.waitFor(frame => isAbout('USER_ADVERTISE', id)(frame) && frame.payload.server_id === away.id)
+  // while the first session lives, it is what people are told of: neither server has the user's own word for the time
   two.socket.webSocket.terminate()
+  await alice.socket.waitFor(frame => isAbout('USER_ADVERTISE', id)(frame) && frame.payload.server_id === away.id)
   // home learns of it when the connection is reported as lost
   let seen = await homeOf(alice, id)
   for (let n = 0; n < 200 && seen !== away.id; n += 1) seen = await homeOf(alice, id)
