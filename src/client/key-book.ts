@@ -31,10 +31,10 @@ export class NoKey extends Error {
 }
 
 export interface KeyBook {
-  /** A frame of our server says these are a user's keys. */
+  /** A frame of our server says these are a user's keys; `caps` is undefined when it does not know what their program can. */
   announced(
     user: UserId,
-    offered: { readonly pubkey: string; readonly encPubkey: string | undefined; readonly caps: readonly string[] },
+    offered: { readonly pubkey: string; readonly encPubkey: string | undefined; readonly caps: readonly string[] | undefined },
   ): void
   /** The server does not know the user. */
   unknown(user: UserId): void
@@ -137,8 +137,11 @@ export const createKeyBook = ({ clock, crypto, journal, roster, stock, request, 
         return
       }
       record(user, decideKeys(journal.state, user, keys))
-      roster.announced(user, { keys, caps: offered.caps })
-      lately.set(user, { keys, caps: offered.caps })
+      const caps = offered.caps ?? lately.get(user)?.caps ?? (stock() ? [] : undefined)
+      if (caps !== undefined) {
+        roster.announced(user, { keys, caps })
+        lately.set(user, { keys, caps })
+      }
       const changed = journal.state.users.get(user)?.changed
       const known = changed === undefined ? undefined : (changed.encPubkey ?? changed.pubkey)
       if (changed !== undefined && alarmed.get(user) !== known) {

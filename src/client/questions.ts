@@ -19,20 +19,18 @@ export interface QuestionsOptions {
   readonly wire: Wire
   readonly attachment: () => Attachment | undefined
   readonly send: (texts: readonly string[]) => boolean
-  /** Whether there is no other server to go to. */
-  readonly alone: () => boolean
   readonly crashed: (error: unknown) => void
 }
 
 /**
- * Milliseconds between questions which other servers there are: their answer is kept for the day when ours is gone. Doubling from the first while
- * there is none: a server that has just started knows no others yet.
+ * Milliseconds between questions which other servers there are, at first and then: their answer is kept for the day when ours is gone.
+ * A server that has just started knows others a moment later.
  */
-const serversMs = { first: 2_000, most: 60_000 } as const
+const serversMs = { first: [2_000, 8_000], then: 60_000 } as const
 /** Milliseconds between questions about messages that wait: a receipt may be lost with a link on its way. */
 const receiptsMs = 600_000
 
-export const createQuestions = ({ clock, journal, wire, attachment, send, alone, crashed }: QuestionsOptions): Questions => {
+export const createQuestions = ({ clock, journal, wire, attachment, send, crashed }: QuestionsOptions): Questions => {
   let cancels: (() => void)[] = []
 
   const ask = (
@@ -86,7 +84,7 @@ export const createQuestions = ({ clock, journal, wire, attachment, send, alone,
           () => {
             ask('SERVERS_REQUEST', {})
           },
-          time => (alone() ? Math.min(serversMs.first * 2 ** Math.min(time, 8), serversMs.most) : serversMs.most),
+          time => serversMs.first[time] ?? serversMs.then,
         )
       if (can.includes('receipt-ask')) repeat(askForReceipts, () => receiptsMs)
     },

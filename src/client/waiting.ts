@@ -21,11 +21,14 @@ export interface Waiting {
   lost(): void
 }
 
-/** Milliseconds for which a reader is online before what waits for them is taken as stuck: their servers pass it on within seconds. */
-const stuckMs = 30_000
+/**
+ * Milliseconds for which a reader is online before what waits for them is taken as stuck: their servers pass it on within seconds, and what is
+ * written to them meanwhile is held back no longer than `orderMs` for it.
+ */
+const stuckMs = 4_000
 /** Milliseconds between copies of one message. */
 const againMs = 600_000
-const lookMs = 10_000
+const lookMs = 1_000
 /** Copies in one look. */
 const atOnce = 32
 

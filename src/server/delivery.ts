@@ -146,12 +146,12 @@ export const createDelivery = (node: Node): Delivery => {
     try {
       const tried = new Set<string>()
       for (;;) {
-        // what is not committed cannot be read
-        await node.runtime.flushed()
-        if (readers.get(user) !== reader || node.stopped) return
         const unsent = (id: string): boolean => !reader.onTheWay.has(id) && !tried.has(id)
         const ids = oldestOf(node.state.mailboxes, user, free(reader), unsent)
         if (ids.length === 0) return
+        // what is not committed cannot be read: it is not gone, so nothing may be added to the list after this
+        await node.runtime.flushed()
+        if (readers.get(user) !== reader || node.stopped) return
         const found = new Map((await node.mail.read(user, ids)).map(mail => [mail.id, mail]))
         if (readers.get(user) !== reader) return
         for (const id of ids) {

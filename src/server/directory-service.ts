@@ -95,11 +95,13 @@ export const createDirectoryService = (node: Node): DirectoryService => {
         return
       }
       const claim = entry === undefined ? undefined : claimOf(node.state.directory, entry, node.links.isLinked)
+      // of somebody who is nowhere now it is not known, which is not the same as nothing
+      const caps = (claim ?? entry?.claims.at(-1) ?? node.state.homes.get(user))?.caps
       const known = {
         user_id: user,
         pubkey: pinned.pubkey,
         ...(pinned.encPubkey === undefined ? {} : { enc_pubkey: pinned.encPubkey }),
-        caps: claim?.caps ?? node.state.homes.get(user)?.caps ?? [],
+        ...(caps === undefined ? {} : { caps }),
       }
       answer(connection, peer.id, node.nextTs(), pubkeyAnswer(frame.alias, known, frame.payload.req_id))
     },

@@ -52,3 +52,16 @@ t.test('a key that was asked for while there was no connection is asked for when
   keyBook.attached()
   t.same(asked, [ben, ben], 'what was answered is not asked again')
 })
+
+t.test('a server that knows no capabilities of somebody takes away none that were told before, and makes nobody a v1.3 user', async t => {
+  const { keyBook } = start()
+  const key = { pubkey: (await testKey(1)).publicText, encPubkey: undefined }
+  keyBook.announced(ben, { ...key, caps: undefined })
+  t.match(await keyBook.pinned(ben), { keys: { pubkey: key.pubkey } })
+  const asking = keyBook.recipient(ben)
+  keyBook.announced(ben, { ...key, caps: undefined })
+  await t.rejects(asking, { name: 'NoKey' })
+  keyBook.announced(ben, { ...key, caps: ['receipts'] })
+  keyBook.announced(ben, { ...key, caps: undefined })
+  t.same((await keyBook.recipient(ben)).caps, ['receipts'])
+})

@@ -1,6 +1,5 @@
 /** One run: a mesh of real processes, people who talk, faults from a seed one after the other or several at once, and how long it takes to be well again. */
 import { randomInt } from 'node:crypto'
-import { rmSync } from 'node:fs'
 import { difference, listText } from './checker.ts'
 import { type Begun, type Fault, type FaultName, faults } from './faults.ts'
 import { type Line, machineMs } from './history.ts'
@@ -192,7 +191,6 @@ export const run = async (options: RunOptions): Promise<readonly Line[]> => {
     await settle(town)
   } finally {
     await town.close()
-    rmSync(options.folder, { recursive: true, force: true })
   }
   return town.lines
 }

@@ -47,6 +47,36 @@ t.test('a copy is neither delivered twice nor left without an answer', async t =
   t.equal(ben.got().length, 1, 'under another time it is a copy that means something else')
 })
 
+t.test('what comes while a reader returns, and is not yet on the disk, is not given up as gone', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await correspondent(mesh, first, 3)
+  const ben = await correspondent(mesh, second, 4)
+  const cat = await correspondent(mesh, second, 5)
+  ben.leave()
+  cat.leave()
+  await mesh.pass(1_000)
+  const one = await ann.write(ben.id, 1)
+  await moment(mesh)
+  second.hold = true
+  const returning = correspondent(mesh, second, 4)
+  await mesh.until(() => second.fold.state.directory.users.get(ben.id)?.local === 'attached', 5_000, 'he is about to be attached')
+  // between his return and the look into his mailbox the disk has other work
+  await ann.write(cat.id, 3)
+  second.releaseOne()
+  await mesh.quiet()
+  const two = await ann.write(ben.id, 2)
+  second.releaseOne()
+  await mesh.quiet()
+  second.hold = false
+  second.release()
+  const back = await returning
+  await moment(mesh)
+  t.same(back.got(), [one, two])
+  await back.confirm(ann.id, [one, two])
+  t.equal(waiting(second, 4), 0)
+})
+
 t.test('what comes while the reader is away waits on the disk, is told of after the commit, and comes in order', async t => {
   const mesh = createMesh(t)
   const [first, second] = await startPair(mesh)
