@@ -210,9 +210,9 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
         entry.sentAt = -Infinity
         say(entry, `${why} It is kept, and sent again.`)
       }
-      // a server without receipts says no more than this
-      else if (attachment()?.caps.includes('receipts') === true) say(entry)
-      else settle(id, 'passed')
+      // a server without receipts says no more than this; one that is gone by now may have taken it, and did not pass it on
+      else if (attachment()?.caps.includes('receipts') === false) settle(id, 'passed')
+      else say(entry)
       return true
     },
     async receipt({ from, payload, payloadText, sig }, { server }) {
