@@ -27,6 +27,7 @@ import { createQuestions } from './questions.ts'
 import { createReading } from './reading.ts'
 import { createRoster } from './roster.ts'
 import { cleanLine, cleanName, nameProblem } from './sanitise.ts'
+import { createPacing, PACE_CAP } from './transfers/pacing.ts'
 import { createReceiving } from './transfers/receiving.ts'
 import { createSending } from './transfers/sending.ts'
 import { createServers } from './servers.ts'
@@ -67,7 +68,7 @@ export interface Client extends Calls {
 }
 
 const maxFileBytesByDefault = 1_073_741_824
-const caps = ['ack', 'blocks', 'bound', 'notice', 'ping', 'presence', 'proof', 'receipts', 'servers'] as const
+const caps = ['ack', 'blocks', 'bound', 'notice', PACE_CAP, 'ping', 'presence', 'proof', 'receipts', 'servers'] as const
 
 /** Opens the log and answers a client that is not connected yet. Rejects with `RangeError` for a name that cannot be used. */
 export const createClient = async (options: ClientOptions): Promise<Client> => {
@@ -142,7 +143,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     buffered: () => connection.buffered,
   }
   const questions = createQuestions({ ...{ clock, journal, wire, crashed }, ...sockets })
-  const listing = createListing({ clock, roster, request: questions.list })
+  const listing = createListing({ clock, roster, request: questions.list, attached: () => connection.attachment !== undefined })
   const outbox = createOutbox({ clock, busy: () => connection.busy })
   const keyBook = createKeyBook({
     clock,
@@ -171,7 +172,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const ordering = createOrdering({ clock, shown: sender => journal.state.users.get(sender)?.shown })
   const confirming = createConfirming({ userId, wire, ...sockets, crashed })
   const shared = { ports, crypto, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, wire, outbox, nameOf, emit }
-  const receiving = createReceiving(shared)
+  const receiving = createReceiving({ ...shared, confirming })
+  const pacing = createPacing({ clock, crypto, userId, keyBook })
   const dispatch = createDispatch({
     journal,
     roster,
@@ -181,6 +183,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     keeping,
     servers,
     receiving,
+    pacing,
     emit,
     crashed,
     read: createReading({ clock, ...shared, ...sockets, ordering, confirming }),
@@ -230,7 +233,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     crashed,
   })
   const writing = createWriting({ ...shared, ...sockets, keeping, serverCaps: () => serverCaps })
-  const sendFile = createSending({ ...shared, ...sockets })
+  const sendFile = createSending({ ...shared, ...sockets, pacing })
 
   const calls = createCalls({
     userId,

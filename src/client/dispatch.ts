@@ -17,6 +17,7 @@ import type { Delivered } from './reading.ts'
 import type { Roster } from './roster.ts'
 import { cleanLine } from './sanitise.ts'
 import type { Servers } from './servers.ts'
+import type { Pacing } from './transfers/pacing.ts'
 import type { Chunk, Offer, Receiving } from './transfers/receiving.ts'
 
 /** Frames with content that are being decrypted or wait for that; beyond it the socket is not read. */
@@ -31,6 +32,7 @@ export interface DispatchOptions {
   readonly keeping: Keeping
   readonly servers: Servers
   readonly receiving: Receiving
+  readonly pacing: Pacing
   readonly read: (frame: AnyFrame, kind: MessageKind, payload: Delivered, attachment: Attachment) => Promise<void>
   readonly emit: (event: ClientEvent) => void
   /** Told of a bug in the handling of content. */
@@ -41,7 +43,7 @@ type Handler<T extends FrameType> = (frame: Frame<T>, attachment: Attachment) =>
 
 /** Answers a function that takes every attached frame; it resolves when the next may come. */
 export const createDispatch = (options: DispatchOptions) => {
-  const { journal, roster, keyBook, listing, outbox, keeping, servers, receiving, read, emit, crashed } = options
+  const { journal, roster, keyBook, listing, outbox, keeping, servers, receiving, pacing, read, emit, crashed } = options
   const lanes: Lanes = createLanes()
 
   /** Content is decrypted beside the other frames: it may wait for a key that one of those brings. */
@@ -97,7 +99,10 @@ export const createDispatch = (options: DispatchOptions) => {
     ACK: ({ payload }) => {
       if (!keeping.answered(payload.msg_ref)) outbox.taken(payload.msg_ref)
     },
-    RECEIPT: (frame, attachment) => keeping.receipt(frame, attachment),
+    RECEIPT: async (frame, attachment) => {
+      await keeping.receipt(frame, attachment)
+      await pacing.receipt(frame)
+    },
     ERROR: refused,
     SERVER_NOTICE: ({ payload: { code, detail = '' } }) => {
       emit({ event: 'notice', code: cleanLine(code, 64), detail: cleanLine(detail) })

@@ -168,11 +168,13 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       draft.attachedAt = Math.max(draft.attachedAt, fact.at)
       return
     case 'server.pinned':
-    case 'server.trusted':
+    case 'server.trusted': {
       // it stays one of those that we know of
-      if (draft.learned.has(fact.url)) draft.learned.set(fact.url, { server: fact.server, pubkey: fact.pubkey })
+      const learned = draft.learned.get(fact.url)
+      if (learned !== undefined) draft.learned.set(fact.url, { ...learned, server: fact.server, pubkey: fact.pubkey })
       draft.servers.set(fact.url, { pin: { server: fact.server, pubkey: fact.pubkey }, changed: undefined })
       return
+    }
     case 'server.learned':
       draft.learned.delete(fact.url)
       draft.learned.set(fact.url, {

@@ -45,7 +45,10 @@ export interface Keeping {
 const onTheWay = 32
 /** Milliseconds without a receipt after which a message is sent again: doubling from the first to the cap. */
 const resend = { firstMs: 5_000, capMs: 30_000 } as const
-/** When one goes to the same reader, or a receipt of theirs has come, those before it that were sent so long ago go along: they are missed. */
+/**
+ * When one goes to the same reader, or a receipt of theirs has come, those before it that were sent so long ago go along: they are missed.
+ * So are, once, those after which a later one was sent: its reader waits for them.
+ */
 const alongMs = 2_000
 const lookMs = 1_000
 /** Milliseconds after which a message that nobody accepted has failed. */
@@ -71,6 +74,8 @@ interface Entry {
   sends: number
   /** Monotonic milliseconds. */
   sentAt: number
+  /** It did not get through: it is not on its way. */
+  refused: boolean
   /** Monotonic milliseconds from which on it is sent again. */
   dueAt: number
   saidSent: boolean
@@ -113,6 +118,7 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       over: undefined,
       sends: 0,
       sentAt: 0,
+      refused: false,
       dueAt: 0,
       saidSent: false,
       told,
@@ -155,8 +161,12 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     for (const [reader, queue] of queues) {
       const first = queue.slice(0, onTheWay).filter(({ safe }) => safe)
       const along = reader === live || first.some(({ over, dueAt }) => over !== reached || dueAt <= now)
+      const last = first.findLast(({ over }) => over === reached)?.sentAt ?? 0
       for (const entry of first) {
-        if (entry.over === reached && entry.dueAt > now && !(along && now - entry.sentAt >= alongMs)) continue
+        const late = now - entry.sentAt >= alongMs
+        const goes = along ? late || entry.refused : late && !entry.refused && entry.sentAt < last
+        if (entry.over === reached && entry.dueAt > now && !goes) continue
+        entry.refused = false
         entry.sends = entry.over === reached ? entry.sends + 1 : 1
         entry.over = reached
         entry.sentAt = now
@@ -207,12 +217,12 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
       if (entry === undefined) return false
       if (why !== undefined) {
         // it is on its way no more, and goes along with the next
-        entry.sentAt = -Infinity
+        entry.refused = true
         say(entry, `${why} It is kept, and sent again.`)
       }
-      // a server without receipts says no more than this; one that is gone by now may have taken it, and did not pass it on
-      else if (attachment()?.caps.includes('receipts') === false) settle(id, 'passed')
-      else say(entry)
+      // a server without receipts says no more than this
+      else if (entry.over?.caps.includes('receipts') === true) say(entry)
+      else settle(id, 'passed')
       return true
     },
     async receipt({ from, payload, payloadText, sig }, { server }) {

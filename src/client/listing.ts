@@ -25,15 +25,20 @@ interface Running {
   late: boolean
 }
 
-/** @param request sends a LIST_REQUEST */
+/**
+ * @param request sends a LIST_REQUEST
+ * @param attached whether that reaches a server: what is handled when the connection is gone may still ask
+ */
 export const createListing = ({
   clock,
   roster,
   request,
+  attached,
 }: {
   readonly clock: Clock
   readonly roster: Roster
   readonly request: () => void
+  readonly attached: () => boolean
 }): Listing => {
   let running: Running | undefined
 
@@ -61,6 +66,7 @@ export const createListing = ({
 
   return {
     refresh: () => {
+      if (!attached()) return Promise.resolve(false)
       if (running?.late !== false) {
         running = begin()
         roster.listBegins()

@@ -185,8 +185,14 @@ export const createDelivery = (node: Node): Delivery => {
     const ids = oldestOf(node.state.mailboxes, user, node.config.limits.inFlight, due)
     for (const id of ids) forwarded.set(id, now)
     await node.runtime.flushed()
+    const mails = await node.mail.read(user, ids)
+    // of a server that was lost meanwhile it is not known what it can
+    if (!node.links.isLinked(home)) {
+      for (const id of ids) forwarded.delete(id)
+      return
+    }
     const receipts = node.links.capsOf(home).includes('receipts')
-    for (const { id, content } of await node.mail.read(user, ids)) {
+    for (const { id, content } of mails) {
       const { inner, ts, payload } = JSON.parse(content) as Parcel
       const marked = { ...payload, user_id: user, receipt: true, ...(inner !== 'MSG_DIRECT' && { inner_type: inner }) }
       const event = signedEvent(node.signer, marked, priorityOf(inner))

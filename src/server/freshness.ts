@@ -47,7 +47,9 @@ export const createSeen = (node: Pick<Node, 'ports' | 'config'>): Seen => {
   const origins = new Map<string, Remembered>()
   const keyOf = (frame: Frame): readonly [kind: keyof Remembered, key: string, envelope: string] => {
     const digest = toBase64Url(node.ports.crypto.sha256(utf8(frame.payloadText)).subarray(0, 16))
-    const envelope = `${frame.ts} ${frame.from} ${frame.to}`
+    // a message that its reader's server is sent again may have come another way before, by a server where the reader was
+    const to = frame.type === 'SERVER_DELIVER' && asksReceipt(frame) ? '' : frame.to
+    const envelope = `${frame.ts} ${frame.from} ${to}`
     return UNREPEATABLE.has(frame.type) ? ['unrepeatable', digest, envelope] : ['timed', `${envelope} ${digest}`, '']
   }
   const isCopy = (known: string | undefined, frame: Frame, envelope: string): boolean =>

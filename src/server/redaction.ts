@@ -70,6 +70,7 @@ const OWN_CAPS: ReadonlySet<string> = new Set([
   'notice',
   'receipts',
   'receipt-ask',
+  'pace',
   'ping',
   'servers',
 ])

@@ -174,10 +174,11 @@ export const createRouter = (node: Node): Router => {
       const { sender, content_sig: signature } = frame.payload
       if (sender === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_sender', 'A delivery names its sender.')
       const claims = node.state.directory.users.get(sender)?.claims ?? []
-      // of a user whom nobody claims the recipient sees that nothing is verified
-      if (claims.length === 0 || claims.some(claim => claim.server === origin)) return
+      if (claims.some(claim => claim.server === origin)) return
       const pinned = node.state.directory.pins.get(sender)
       const asks = asksReceipt(frame)
+      // of a user whom nobody claims, and who says nothing that we could check, the recipient sees that nothing is verified
+      if (claims.length === 0 && (pinned === undefined || !asks)) return
       const fields = contentFields(frame, sender)
       if (pinned === undefined || !asks || signature === undefined || fields === undefined)
         throw new ProtocolError('INVALID_SIG', 'not_home')

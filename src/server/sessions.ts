@@ -2,16 +2,14 @@
 import { createRecent } from '../crypto/recent.ts'
 import { homeOf, nextSeq } from '../domain/directory.ts'
 import type { SessionEffects } from '../machines/session.ts'
-import type { AnyFrame, Frame } from '../protocol/envelope.ts'
+import type { AnyFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import { maySend, ruleOf } from '../protocol/frames.ts'
 import type { Address, UserId } from '../protocol/ids.ts'
 import { type Connection, peerOf, type UserPeer } from './connection.ts'
-import { requireFresh } from './freshness.ts'
 import type { Node } from './node.ts'
 import { type Bucket, createBucket } from './rate.ts'
+import { type AttachedUser, takeFromUser } from './session-intake.ts'
 import { frameText, signedEvent } from './signed-event.ts'
-import { verifyBy } from './verify.ts'
 
 export interface Sessions {
   /** Whether this address may bring another hello now. */
@@ -42,12 +40,10 @@ export interface Sessions {
   }
 }
 
-interface Session {
-  readonly user: UserId
+interface Session extends AttachedUser {
   connection: Connection | undefined
   /** Oldest first; each waits for the commit of the attachment that replaced it. */
   readonly replaced: Connection[]
-  readonly bucket: Bucket
 }
 
 type Received =
@@ -58,11 +54,15 @@ type Received =
 /** What this server does for users who list it too. */
 const USER_CAPS = ['receipts', 'receipt-ask', 'ping', 'servers'] as const
 
+/** Servers that were restarted together remove those who did not return apart from each other, within so many milliseconds. */
+const RESTART_SPREAD_MS = 3_000
 /** Addresses whose rate is remembered; one that comes back after so many others begins anew. */
 const KEPT_ADDRESSES = 8_192
 
 export const createSessions = (node: Node): Sessions => {
   const sessions = new Map<UserId, Session>()
+  /** One for all, so that who does not return is gone in one tick. */
+  let spread: number | undefined
   const greetings = createRecent<string, Bucket>(KEPT_ADDRESSES)
   const address = (user: UserId): Address => `session:${user}`
 
@@ -73,82 +73,6 @@ export const createSessions = (node: Node): Sessions => {
     sessions.delete(user)
     node.seen.forget(user)
     node.supervisor.stop(address(user), why)
-  }
-
-  const handle = async (session: Session, connection: Connection, frame: AnyFrame): Promise<void> => {
-    if (session.connection !== connection) return
-    const peer = peerOf(connection) as UserPeer
-    const wait = session.bucket.borrow()
-    if (wait > 0) await new Promise<void>(resolve => node.ports.clock.after(wait, resolve))
-    if (!maySend('user', frame.type)) throw new ProtocolError('UNKNOWN_TYPE', 'wrong_role')
-    if (frame.type === 'CTRL_CLOSE') {
-      // they hear that they have left once the log says so
-      end(session.user, 'left')
-      node.runtime.release(() => {
-        connection.close(1000, 'left')
-      })
-      return
-    }
-    if (frame.type === 'ACK' || frame.type === 'ERROR') return
-    if (frame.type === 'PING') {
-      const { n } = frame.payload
-      // a server whose disk stands still is of no use to anybody: its silence says so
-      node.runtime.release(() => {
-        connection.channel.send('control', node.unsigned('PONG', peer.id, { n }))
-      })
-      return
-    }
-    if (frame.type === 'FILE_CHUNK') await node.load.roomForFiles()
-    if (frame.from !== peer.id) throw new ProtocolError('NAME_IN_USE', 'not_yours', 'This socket is attached under another id.')
-    if (frame.type === 'RECEIPT') {
-      // it says the same however often it comes, and whenever
-      await takeReceipt(session, connection, peer, frame)
-      return
-    }
-    requireFresh(node, frame, peer.offset)
-    if (node.seen.has(peer.id, frame)) {
-      node.count('duplicate', frame.type)
-      return
-    }
-    const required = ruleOf(frame.type).signature === 'required'
-    if (frame.sig !== undefined || (required && (peer.proven || !node.config.allow_unsigned))) await verifyBy(node, frame, peer.key)
-    if (session.connection !== connection) return
-    if (required && !node.seen.enter(peer.id, frame)) return
-    decide(connection, peer, frame)
-  }
-
-  const takeReceipt = async (session: Session, connection: Connection, peer: UserPeer, frame: Frame<'RECEIPT'>): Promise<void> => {
-    const { recipient, state } = frame.payload
-    if (recipient !== peer.id || !(state === 'delivered' || state === 'refused')) throw new ProtocolError('INVALID_SIG', 'not_the_reader')
-    await verifyBy(node, frame, peer.key)
-    if (session.connection === connection) node.receipts.fromReader(frame)
-  }
-
-  const decide = (connection: Connection, peer: UserPeer, frame: AnyFrame): void => {
-    switch (frame.type) {
-      case 'MSG_DIRECT':
-      case 'MSG_PUBLIC_CHANNEL':
-      case 'FILE_START':
-      case 'FILE_CHUNK':
-      case 'FILE_END':
-        node.router.fromUser(connection, peer, frame)
-        return
-      case 'LIST_REQUEST':
-        // a long list is many answers: its asker waits for as many turns
-        sessions.get(peer.id)?.bucket.borrow(node.directoryService.list(connection, peer, frame) - 1)
-        return
-      case 'SERVERS_REQUEST':
-        node.directoryService.servers(connection, peer)
-        return
-      case 'RECEIPT_ASK':
-        node.receipts.askedBy(peer.id, frame)
-        return
-      case 'PUBKEY_REQUEST':
-        node.directoryService.key(connection, peer, frame)
-        return
-      default:
-        throw new ProtocolError('UNKNOWN_TYPE', 'wrong_role')
-    }
   }
 
   const lost = (session: Session, connection: Connection, why: string): void => {
@@ -182,7 +106,7 @@ export const createSessions = (node: Node): Sessions => {
           return
         }
         const { connection, frame } = message
-        return handle(session, connection, frame).catch((error: unknown) => {
+        return takeFromUser(node, session, connection, frame, end).catch((error: unknown) => {
           node.refusals.refuse(connection, error, frame.type)
         })
       },
@@ -283,7 +207,9 @@ export const createSessions = (node: Node): Sessions => {
         sessions.get(user)?.replaced.shift()?.close(1000, 'another socket of this user has taken over')
       },
       armGrace({ user, at }) {
-        node.timers.arm(address(user), at - node.ports.clock.now(), () => {
+        const restarted = node.runtime.machine(address(user))?.context['why'] === 'restart'
+        const more = restarted ? (spread ??= RESTART_SPREAD_MS * node.ports.random.fraction()) : 0
+        node.timers.arm(address(user), at - node.ports.clock.now() + more, () => {
           if (node.runtime.machine(address(user))?.state === 'detached') end(user, 'did not return')
         })
       },

@@ -79,7 +79,10 @@ export const createStandings = (node: Node): Standings => {
         const envelope = { type: 'PRESENCE_CHANGED', from: node.self.id, to: '*', ts: node.nextTs() }
         node.sessions.broadcast(() => frameText(event, envelope), undefined, knowsPresence)
         if (presence === 'lapsed') return
-        for (const [user, text] of withheld.get(server) ?? []) node.sessions.broadcast(text, user)
+        for (const [user, text] of withheld.get(server) ?? []) {
+          const claimed = node.state.directory.users.get(user)?.claims.some(claim => claim.server === server) === true
+          if (!claimed || listedAt(node, user) === server) node.sessions.broadcast(text, user)
+        }
         withheld.delete(server)
         if (before === 'lapsed') for (const user of claimedElsewhere(server)) tellWhere(node, user)
       },

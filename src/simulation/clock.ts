@@ -10,12 +10,15 @@ export const WORLD_BEGAN = Date.UTC(2026, 0, 1)
 export interface Quartz {
   /** Milliseconds by which it is wrong; a jump changes it. */
   offsetMs: number
+  /** Milliseconds that its machine slept: the clock went on, the quartz did not. */
+  asleepMs: number
   /** 1.0001 runs fast by 100 ms in 1,000 s. Stays as it is. */
   readonly rate: number
 }
 
 export const createClock = (schedule: Schedule, quartz: Quartz, life: Life): Clock => {
-  const monotonic = (): number => schedule.now() * quartz.rate
+  const counted = (): number => schedule.now() * quartz.rate
+  const monotonic = (): number => counted() - quartz.asleepMs
   const later = (ms: number, run: () => void): (() => void) => {
     if (!life.calls()) return () => {}
     let cancelled = false
@@ -31,7 +34,7 @@ export const createClock = (schedule: Schedule, quartz: Quartz, life: Life): Clo
     }
   }
   return {
-    now: () => Math.floor(WORLD_BEGAN + monotonic() + quartz.offsetMs),
+    now: () => Math.floor(WORLD_BEGAN + counted() + quartz.offsetMs),
     monotonic,
     after: later,
     endOfTick: run => void later(0, run),

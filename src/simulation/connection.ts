@@ -157,12 +157,12 @@ export const createConnection = ({
     pump(end)
   }
 
-  const put = (end: Draft, texts: readonly string[]): void => {
+  const put = (end: Draft, texts: readonly string[], slipped = false): void => {
     for (const text of texts) {
       const flow = flowFrom(end)
       if (flow.bytes === 0) flow.since = schedule.now()
       flow.bytes += text.length
-      tap.sent(end.machine, otherOf(end).machine, text)
+      tap.sent(end.machine, otherOf(end).machine, text, slipped)
     }
     travel(end, () => {
       arrives(otherOf(end), texts)
@@ -263,7 +263,7 @@ export const createConnection = ({
     },
     inject(from, text) {
       const end = at(from)
-      if (!end.over && !end.closing && !end.gone) put(end, [text])
+      if (!end.over && !end.closing && !end.gone) put(end, [text], true)
     },
     cut() {
       for (const end of ends) finish(end, 1006, '')
@@ -278,10 +278,10 @@ export const createConnection = ({
       const end = at(from)
       const flow = flowFrom(end)
       flow.holding = false
-      const due = flow.held
-      if (due.length === 0) return
+      if (flow.held.length === 0) return
       schedule.after(afterMs(), () => {
         if (flow.holding || way(end.machine, otherOf(end).machine).blocked > 0) return
+        const due = flow.held
         flow.held = []
         for (const arrive of due) travel(end, arrive)
       })

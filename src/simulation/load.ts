@@ -1,5 +1,6 @@
 /** What people do: they write to each other, to all, look who is there and send files, each at their own times. */
 import type { Dice } from './dice.ts'
+import type { Sending } from './witness.ts'
 import type { SimulatedUser } from './user.ts'
 import type { World } from './world.ts'
 
@@ -12,13 +13,28 @@ const FILE_BYTES = 2_000
 /** Lines that somebody writes one right after the other; they rest as much longer. */
 const BURST = 4
 /** What a person does → how often in a hundred. */
-const habits: readonly (readonly [share: number, act: 'tell' | 'burst' | 'all' | 'list' | 'file'])[] = [
-  [90, 'tell'],
+const habits: readonly (readonly [share: number, act: 'tell' | 'absent' | 'burst' | 'all' | 'list' | 'file'])[] = [
+  [80, 'tell'],
+  [10, 'absent'],
   [4, 'burst'],
   [0.5, 'all'],
   [4, 'list'],
   [1.5, 'file'],
 ]
+
+const said = ({ witnesses, schedule }: World, user: SimulatedUser, to: readonly SimulatedUser[], kind: Sending['kind']): string => {
+  user.written += 1
+  const text = `${MARK} ${user.name} ${user.written}`
+  witnesses.sending({ from: user, to, text, kind, at: schedule.now() })
+  return text
+}
+
+/** One person writes to another; the text is its own reference, by which its sender hears what became of it. */
+export const write = (world: World, from: SimulatedUser, to: SimulatedUser): void => {
+  const text = said(world, from, [to], 'direct')
+  // a failure is told as an event; a client that dies answers nothing
+  void from.client?.tell(to.id, text, { ref: text })
+}
 
 export interface Load {
   /** Nobody says anything any more. */
@@ -27,54 +43,46 @@ export interface Load {
 
 /** Has everybody act every ten seconds on average, from when they are first there. */
 export const startLoad = (world: World): Load => {
-  const { schedule, witnesses } = world
-  const byId = new Map(world.users.map(user => [user.id as string, user]))
+  const { schedule } = world
   let stopped = false
 
   /** Answers how many things were done. */
-  const act = (user: SimulatedUser, dice: Dice, number: number): number => {
+  const act = (user: SimulatedUser, dice: Dice): number => {
     const { client, life } = user
-    if (client === undefined || life === undefined || life.paused || !client.attached) return 0
+    if (client === undefined || life === undefined || life.paused) return 0
     let rest = dice.fraction() * 100
     const what = habits.find(([share]) => (rest -= share) < 0)?.[1] ?? 'tell'
-    const said = (to: readonly SimulatedUser[], kind: 'direct' | 'public', nth = number): string => {
-      const text = `${MARK} ${user.name} ${nth}`
-      witnesses.sending({ from: user, to, number: nth, text, kind, at: schedule.now() })
-      return text
-    }
-    // a failure is told as an event; a client that dies answers nothing
     if (what === 'list') {
-      void client.list()
+      if (client.attached) void client.list()
       return 1
     }
-    const there = client.users().flatMap(({ user_id }) => (user_id === user.id ? [] : (byId.get(user_id) ?? [])))
-    if (there.length === 0) return 0
-    // the text is its own reference, by which its sender hears what became of it
-    const tell = (other: SimulatedUser, nth = number): void => {
-      const text = said([other], 'direct', nth)
-      void client.tell(other.id, text, { ref: text })
+    const listed = new Set(client.users().map(({ user_id }) => user_id))
+    const there = world.users.filter(other => other !== user && listed.has(other.id))
+    // what is written without a connection is kept
+    const away = world.users.filter(other => other !== user && !listed.has(other.id) && world.knows(user, other))
+    const others = what === 'absent' && away.length > 0 ? away : there
+    if (others.length === 0) return 0
+    if (what === 'all') {
+      if (client.attached) void client.all(said(world, user, there, 'public'))
+      return 1
     }
-    if (what === 'all') void client.all(said(there, 'public'))
-    else {
-      const other = dice.pick(there)
-      if (what === 'burst') {
-        for (let nth = number; nth < number + BURST; nth += 1) tell(other, nth)
-        return BURST
-      }
-      if (what === 'tell') tell(other)
-      else void client.sendFile(other.id, `${dice.whole(1, FILE_BYTES)} file of ${user.name} ${number}`)
+    const other = dice.pick(others)
+    if (what === 'file') {
+      user.written += 1
+      if (client.attached) void client.sendFile(other.id, `${dice.whole(1, FILE_BYTES)} file of ${user.name} ${user.written}`)
+      return 1
     }
-    return 1
+    const times = what === 'burst' ? BURST : 1
+    for (let nth = 0; nth < times; nth += 1) write(world, user, other)
+    return times
   }
 
   for (const user of world.users) {
     const dice = world.dice.fork(`load of ${user.name}`)
-    let number = 0
     const next = (times: number): void => {
       schedule.after(times * dice.apart(EVERY_MS), () => {
         if (stopped) return
-        const done = act(user, dice, number + 1)
-        number += done
+        const done = act(user, dice)
         next(Math.max(1, done))
       })
     }

@@ -27,7 +27,8 @@ export interface Machine {
 
 /** What the world sees of every message; `at` which end. */
 export interface WireTap {
-  sent(from: Machine, to: Machine, text: string): void
+  /** `slipped`: in the name of the program at that end, which does not know of it. */
+  sent(from: Machine, to: Machine, text: string, slipped: boolean): void
   arrived(from: Machine, to: Machine, text: string): void
 }
 
@@ -190,7 +191,8 @@ export const createNetwork = (schedule: Schedule, dice: Dice, tap: WireTap): Sim
       const there = way(from, to)
       there.blocked -= 1
       if (there.blocked > 0) return
-      for (const connection of connections.get(from) ?? []) connection.free(from, () => dice.fraction() * 1_000)
+      for (const connection of connections.get(from) ?? [])
+        if (connection.ends.some(({ machine }) => machine === to)) connection.free(from, () => dice.fraction() * 1_000)
     },
     connectionsOf: machine => [...(connections.get(machine) ?? [])],
     bury(machine) {

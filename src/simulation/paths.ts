@@ -1,5 +1,6 @@
 /** Whether a message can get from one person to another now, and which parts it passes. */
 import { homeOf } from '../domain/directory.ts'
+import { type Sureness, surenessOf } from '../domain/standing.ts'
 import type { Address, ServerId, UserId } from '../protocol/ids.ts'
 import type { SimulatedServer } from './server.ts'
 import type { Part } from './trouble.ts'
@@ -14,6 +15,19 @@ export const isLinked = (server: SimulatedServer, other: ServerId): boolean =>
 export const listedAt = (server: SimulatedServer, user: UserId): ServerId | undefined => {
   const home = homeOf(server.fold.state.directory, user, other => isLinked(server, other))
   return home === 'local' ? server.id : home
+}
+
+/** What a running server says of a person: where they are, and how sure it is; undefined when it does not list them. */
+export const saidAt = (
+  server: SimulatedServer,
+  user: UserId,
+): { readonly home: ServerId; readonly presence: Sureness | 'away' } | undefined => {
+  const { directory } = server.fold.state
+  const home = listedAt(server, user)
+  if (home === undefined) return undefined
+  if (home === server.id) return { home, presence: directory.users.get(user)?.local === 'attached' ? 'online' : 'away' }
+  const sure = surenessOf(directory.standings, home, user)
+  return { home, presence: sure === 'online' && !isLinked(server, home) ? 'suspect' : sure }
 }
 
 /** The person's program is attached, and its server knows. */
@@ -41,3 +55,23 @@ export const openPath = (world: World, from: SimulatedUser, to: SimulatedUser): 
   if (listedAt(near, to.id) !== far.id || listedAt(far, from.id) !== near.id) return undefined
   return partsOf(from.machine, near.machine, far.machine, to.machine)
 }
+
+/** What servers and people say of each other's whereabouts, where it is not what is so. */
+export const untruths = ({ servers, users }: World): readonly string[] =>
+  users.flatMap(user => {
+    const place = { home: user.home.id, presence: 'online' }
+    const isSo = (said: { readonly home: string; readonly presence: string } | undefined): boolean =>
+      said?.home === place.home && said.presence === place.presence
+    const by = (name: string, said: { readonly home: string; readonly presence: string } | undefined): readonly string[] => {
+      const where = servers.find(({ id }) => id === said?.home)?.name ?? 'nowhere'
+      return isSo(said) ? [] : [`${name} has ${user.name} as ${said?.presence ?? 'away'} at ${where}, who is at ${user.home.name}`]
+    }
+    return [
+      ...servers.flatMap(server => by(server.name, saidAt(server, user.id))),
+      ...users.flatMap(other => {
+        if (other === user || other.client === undefined) return []
+        const seen = other.client.users().find(({ user_id }) => user_id === user.id)
+        return by(other.name, seen && { home: seen.server_id, presence: seen.presence })
+      }),
+    ]
+  })

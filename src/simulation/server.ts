@@ -21,7 +21,7 @@ export interface SimulatedServer {
   readonly disk: Disk
   readonly quartz: Quartz
   readonly port: number
-  /** Its owner lies; what it says of others is not believed, and nothing is promised to its users. */
+  /** Its owner lies; what it says of others is not believed, and it takes no people. */
   readonly liar: boolean
   /** The incarnation that runs now; undefined when none does. */
   readonly life: Life | undefined
@@ -44,8 +44,15 @@ export interface ServerOptions {
 
 const SERVER_PORT = 9_000
 
-/** Small enough that a world sees snapshots and checkpoints. */
-const upkeep = { limits: { snapshotFacts: 25 }, timing: { checkpointMs: 20_000 } }
+/** What waits for one person at most: few enough that a world sees full mailboxes, and old ones when a clock jumps. */
+export const mailboxBounds = { mailboxMessages: 24, mailboxMessagesOfSender: 10, mailboxBytes: 45_000 } as const
+export const MAILBOX_MS = 1_800_000
+
+/** Small enough that a world sees snapshots, checkpoints, comparisons of lists and readers who are too slow. */
+const smallWorld = {
+  limits: { snapshotFacts: 25, inFlight: 32, ...mailboxBounds },
+  timing: { checkpointMs: 20_000, mailboxMs: MAILBOX_MS, compareMs: 30_000, slowReaderMs: 6_000 },
+}
 
 export const createServer = (place: Place, dice: Dice, options: ServerOptions): SimulatedServer => {
   const { schedule, network, makeKey, witnesses } = place
@@ -55,7 +62,9 @@ export const createServer = (place: Place, dice: Dice, options: ServerOptions): 
     host: address,
     port: SERVER_PORT,
     bootstrap_servers: introducers.map(other => ({ host: other.machine.address, port: other.port, pubkey: other.key.text })),
-    ...upkeep,
+    ...smallWorld,
+    // whoever lies has no people: nothing could be promised to them
+    ...(options.liar && { attach: 'listed' as const }),
   })
   let incarnations = 0
 
@@ -111,7 +120,7 @@ export const createServer = (place: Place, dice: Dice, options: ServerOptions): 
     key,
     machine: network.machine(name, address),
     disk: createDisk(),
-    quartz: { offsetMs: dice.whole(-2_000, 2_000), rate: 1 + (dice.fraction() - 0.5) / 5_000 },
+    quartz: { asleepMs: 0, offsetMs: dice.whole(-2_000, 2_000), rate: 1 + (dice.fraction() - 0.5) / 5_000 },
     port: SERVER_PORT,
     liar: options.liar,
     life: undefined,

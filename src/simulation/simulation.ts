@@ -1,12 +1,14 @@
 /** One run of a world: faults for a while, then none, and what was found. */
 import { faultNames, needsLiar, startFaults, type FaultName } from './faults/faults.ts'
 import { facts } from './invariants/facts.ts'
+import { mail as watchMail, type Mail } from './invariants/mail.ts'
 import { messages } from './invariants/messages.ts'
 import { people } from './invariants/people.ts'
 import { soundness } from './invariants/soundness.ts'
+import { whereabouts } from './invariants/whereabouts.ts'
 import { createJudge, type Invariant, type Violation } from './judge.ts'
 import { startLoad } from './load.ts'
-import { areLinked, isAttached, listedAt } from './paths.ts'
+import { areLinked, isAttached, untruths } from './paths.ts'
 import { createWorld, type Ground, type World } from './world.ts'
 
 export interface SimulationOptions {
@@ -47,25 +49,22 @@ const LOOK_MS = 1_733
 /** It has to be well at so many looks one after the other: what comes and goes is not. */
 const LOOKS_WELL = 4
 
-/** What is not yet as it has to be in a world that is well. */
-const unsettled = (world: World): readonly string[] => {
+/** Until everything that is kept has been shown, when nobody writes any more. */
+const QUIET_MS = 60_000
+
+/** What is not yet as it has to be in a world that is well; `before`: what was written by then must have been shown. */
+const unsettled = (world: World, mail: Mail, before: number): readonly string[] => {
   const { servers, users } = world
-  const wrong: string[] = []
+  const wrong: string[] = [...mail.open(before), ...untruths(world)]
   for (const user of users) if (!isAttached(world, user)) wrong.push(`${user.name} is not attached to ${user.home.name}`)
   for (const server of servers) {
     if (server.running === undefined) {
       wrong.push(`${server.name} does not run`)
       continue
     }
-    for (const user of users) {
-      const listed = listedAt(server, user.id)
-      if (listed !== user.home.id) wrong.push(`${server.name} lists ${user.name} ${listed === undefined ? 'nowhere' : 'at another server'}`)
-    }
-    // and what people see there
-    const someone = users.find(({ home }) => home === server)
-    const seen = new Set(someone?.client?.users().map(({ user_id }) => user_id))
     for (const user of users)
-      if (someone !== undefined && user !== someone && !seen.has(user.id)) wrong.push(`${someone.name} does not see ${user.name}`)
+      if (server.fold.state.mailboxes.of.has(user.id) && user.home !== server)
+        wrong.push(`${server.name} has mail of ${user.name}, who is elsewhere`)
     for (const other of servers)
       if (server.name < other.name && !areLinked(world, server, other))
         wrong.push(`${server.name} and ${other.name} do not hear each other`)
@@ -97,9 +96,18 @@ export const simulate = async (options: SimulationOptions, ground: Ground, watch
       if (event === 'message') displayed += 1
     },
   })
-  for (const witness of [messages(world, judge), facts(world, judge), people(world, judge), soundness(judge)]) world.witnesses.join(witness)
+  const mail = watchMail(world, judge)
+  const witnesses = [
+    mail,
+    messages(world, judge, mail),
+    facts(world, judge),
+    people(world, judge),
+    whereabouts(world, judge),
+    soundness(judge),
+  ]
+  for (const witness of witnesses) world.witnesses.join(witness)
   const load = startLoad(world)
-  const faults = startFaults(world, { names, ...(keep !== undefined && { keep }) }, FIRST_FAULT_MS)
+  const faults = startFaults(world, { names, first: Math.abs(seed), ...(keep !== undefined && { keep }) }, FIRST_FAULT_MS)
 
   await schedule.run(timeMs)
   faults.stop()
@@ -107,14 +115,16 @@ export const simulate = async (options: SimulationOptions, ground: Ground, watch
   let wrong: readonly string[] = []
   for (let well = 0; well < LOOKS_WELL && schedule.now() < until;) {
     await schedule.run(Math.min(until, schedule.now() + LOOK_MS))
-    const found = unsettled(world)
+    const found = unsettled(world, mail, timeMs)
     well = found.length === 0 ? well + 1 : 0
     wrong = well === LOOKS_WELL ? [] : found.length === 0 ? wrong : found
   }
   judge.check('converged', wrong.length === 0, () => `${SETTLE_MS / 1_000} s after the last fault: ${wrong.slice(0, 8).join('; ')}`)
   load.stop()
   // what is on its way arrives
-  await schedule.run(schedule.now() + 2 * LOOK_MS)
+  const quiet = schedule.now() + QUIET_MS
+  do await schedule.run(schedule.now() + 2 * LOOK_MS)
+  while (wrong.length === 0 && schedule.now() < quiet && mail.open(Infinity).length > 0)
   if (wrong.length === 0) world.witnesses.ended()
 
   for (const server of [...world.servers, ...(world.liar === undefined ? [] : [world.liar])]) {

@@ -19,8 +19,12 @@ export interface SimulatedUser {
   readonly machine: Machine
   readonly disk: Disk
   readonly quartz: Quartz
-  /** The server that this person's program dials. */
-  readonly home: SimulatedServer
+  /** The servers that this person named; their program dials the first, and learns of others. */
+  readonly named: readonly [SimulatedServer, ...SimulatedServer[]]
+  /** The server that took this person last. */
+  home: SimulatedServer
+  /** How many texts they wrote. */
+  written: number
   readonly life: Life | undefined
   readonly client: Client | undefined
   start(): void
@@ -32,12 +36,14 @@ export interface SimulatedUser {
 export interface UserOptions {
   readonly name: string
   readonly address: string
-  readonly home: SimulatedServer
+  readonly named: SimulatedUser['named']
   /** One of its own when left out. */
   readonly id?: UserId
 }
 
-export const createUser = (place: Place, dice: Dice, { name, address, home, id = dice.uuid() as UserId }: UserOptions): SimulatedUser => {
+const urlOf = ({ machine, port }: SimulatedServer): string => `ws://${machine.address}:${port}`
+
+export const createUser = (place: Place, dice: Dice, { name, address, named, id = dice.uuid() as UserId }: UserOptions): SimulatedUser => {
   const { schedule, network, makeKey, witnesses } = place
   const key = makeKey()
   let incarnations = 0
@@ -66,9 +72,8 @@ export const createUser = (place: Place, dice: Dice, { name, address, home, id =
       ports,
       identity: { userId: user.id, privateKey: await ports.crypto.importPrivateKey(key.pkcs8) },
       name,
-      // a person's home is one server here, so that what must hold can be said
-      moves: false,
-      serverUrl: `ws://${home.machine.address}:${home.port}`,
+      serverUrl: urlOf(named[0]),
+      otherUrls: named.slice(1).map(urlOf),
       log,
       files: createFiles(life),
       fatal: error => {
@@ -89,8 +94,10 @@ export const createUser = (place: Place, dice: Dice, { name, address, home, id =
     key,
     machine: network.machine(name, address),
     disk: createDisk(),
-    quartz: { offsetMs: dice.whole(-5_000, 5_000), rate: 1 + (dice.fraction() - 0.5) / 5_000 },
-    home,
+    quartz: { asleepMs: 0, offsetMs: dice.whole(-5_000, 5_000), rate: 1 + (dice.fraction() - 0.5) / 5_000 },
+    named,
+    home: named[0],
+    written: 0,
     life: undefined,
     client: undefined,
     start() {

@@ -8,18 +8,18 @@ import type { Machine } from './network.ts'
 import type { SimulatedServer } from './server.ts'
 import type { SimulatedUser } from './user.ts'
 
-/** A message that a person sent: `text` tells it from every other, `number` counts those of its sender. */
+/** A message that a person sent: `text` tells it from every other. */
 export interface Sending {
   readonly from: SimulatedUser
   readonly to: readonly SimulatedUser[]
-  readonly number: number
   readonly text: string
   readonly kind: 'direct' | 'public'
   readonly at: number
 }
 
 export interface Witness {
-  frameSent?(from: Machine, to: Machine, text: string): void
+  /** Also what somebody slipped into a connection, whose program does not know of it: then `slipped` is true. */
+  frameSent?(from: Machine, to: Machine, text: string, slipped?: boolean): void
   frameArrived?(from: Machine, to: Machine, text: string): void
   /** Facts of a server, once they are durable. */
   recorded?(server: SimulatedServer, facts: readonly RecordedFact<Fact>[]): void

@@ -47,6 +47,8 @@ export interface World {
   readonly delivered: readonly Delivery[]
   /** Whether a person's program has pinned somebody's key. */
   knows(user: SimulatedUser, other: SimulatedUser): boolean
+  /** Has `spring` run once, right after the next frame that `awaits` is sent, before it arrives; the answer gives it up. */
+  ambush(awaits: (text: string) => boolean, spring: (from: Machine, to: Machine, text: string) => void): () => void
   /** Takes the power of a machine, and with it the program. The answer brings both back. */
   darken(what: SimulatedServer | SimulatedUser): () => void
   /** Nobody starts it again until the answer is called. */
@@ -57,6 +59,12 @@ export interface World {
 export interface Delivery {
   readonly to: SimulatedUser
   readonly text: string
+}
+
+/** Half of the people name one server, the others two; all learn of the rest. */
+const namedBy = (person: number, servers: readonly SimulatedServer[]): SimulatedUser['named'] => {
+  const nth = (place: number) => servers[place % servers.length] as SimulatedServer
+  return person % 2 === 0 || servers.length === 1 ? [nth(person)] : [nth(person), nth(person + 1)]
 }
 
 /** Milliseconds until whoever cares for a program starts it again. */
@@ -73,8 +81,8 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
   const witnesses = createWitnesses()
   const trouble = createTrouble(schedule.now)
   const network = createNetwork(schedule, dice.fork('network'), {
-    sent: (from, to, text) => {
-      witnesses.frameSent(from, to, text)
+    sent: (from, to, text, slipped) => {
+      witnesses.frameSent(from, to, text, slipped)
     },
     arrived: (from, to, text) => {
       witnesses.frameArrived(from, to, text)
@@ -108,7 +116,7 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
     createUser(place, dice.fork(`u${index + 1}`), {
       name: `u${index + 1}`,
       address: `10.1.${index >> 8}.${(index & 255) + 1}`,
-      home: honest[index % honest.length] as SimulatedServer,
+      named: namedBy(index, honest),
     }),
   )
 
@@ -125,12 +133,34 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
 
   const delivered: Delivery[] = []
   const byMachine = new Map(users.map(user => [user.machine, user]))
+  const serverAt = new Map(servers.map(server => [server.machine, server]))
   witnesses.join({
+    frameArrived(from, to, text) {
+      const user = byMachine.get(to)
+      const server = serverAt.get(from)
+      if (user !== undefined && server !== undefined && saysAttached(text)) user.home = server
+    },
     frameSent(_from, to, text) {
       const user = byMachine.get(to)
       if (user === undefined || !text.includes('"type":"USER_DELIVER"')) return
       delivered.push({ to: user, text })
       if (delivered.length > DELIVERED) delivered.shift()
+    },
+  })
+
+  const ambushes = new Map<
+    symbol,
+    { readonly awaits: (text: string) => boolean; readonly spring: (from: Machine, to: Machine, text: string) => void }
+  >()
+  witnesses.join({
+    frameSent(from, to, text) {
+      for (const [name, { awaits, spring }] of ambushes) {
+        if (!awaits(text)) continue
+        ambushes.delete(name)
+        schedule.after(0, () => {
+          spring(from, to, text)
+        })
+      }
     },
   })
 
@@ -199,6 +229,13 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
     users,
     delivered,
     knows: (user, other) => known.has(`${user.name} ${other.id}`),
+    ambush(awaits, spring) {
+      const name = Symbol('ambush')
+      ambushes.set(name, { awaits, spring })
+      return () => {
+        ambushes.delete(name)
+      }
+    },
     keepDown,
     darken(what) {
       const up = keepDown(what)
@@ -216,6 +253,9 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
 /** Open connections between two machines that both hear each other. */
 export const healthyBetween = (network: SimulatedNetwork, a: Machine, b: Machine): number =>
   network.connectionsOf(a).filter(({ ends, healthy }) => healthy && ends.some(({ machine }) => machine === b)).length
+
+/** A server tells a person that they are attached. */
+export const saysAttached = (text: string): boolean => text.includes('"msg_ref":"USER_HELLO"') && text.includes('"type":"ACK"')
 
 /** Everything on the way from one server's people to another's. */
 export const partsOf = (...machines: readonly Machine[]): readonly string[] =>

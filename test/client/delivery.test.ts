@@ -2,15 +2,12 @@
 import t from 'tap'
 import { createMesh, linked, sameAsItsLog, startPair } from '../server/mesh.ts'
 import { waiting } from '../server/delivery-rig.ts'
-import { meshClient, openMeshClient } from './mesh-client.ts'
+import { annAndBen, meshClient, openMeshClient } from './mesh-client.ts'
 
 const texts = (count: number): readonly string[] => Array.from({ length: count }, (_, n) => `m${n + 1}`)
 
 t.test('a message is sent, and delivered by its reader’s word; both end with nothing kept', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
+  const { mesh, ann, ben } = await annAndBen(t)
   void ann.client.tell(ben.id, 'hello', { ref: 'a' })
   await mesh.until(() => ann.statuses('a').includes('delivered'), 2_000, 'it is delivered')
   t.same(ann.statuses('a'), ['sent', 'delivered'])
@@ -25,11 +22,7 @@ t.test('a message is sent, and delivered by its reader’s word; both end with n
 })
 
 t.test('to a reader who is away it waits at their server; on their return it is shown, and the sender hears of it', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
-  await mesh.pass(500)
+  const { mesh, second, ann, ben } = await annAndBen(t)
   ben.crash()
   await mesh.pass(40_000)
   void ann.client.tell('user 4', 'one', { ref: 'a' })
@@ -45,11 +38,7 @@ t.test('to a reader who is away it waits at their server; on their return it is 
 })
 
 t.test('that a message which waited was read reaches a sender who was away by then, whatever was restarted meanwhile', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
-  await mesh.pass(500)
+  const { mesh, first, second, ann, ben } = await annAndBen(t)
   ben.crash()
   await mesh.pass(40_000)
   void ann.client.tell(ben.id, 'one', { ref: 'a' })
@@ -85,11 +74,7 @@ t.test('that a message which waited was read reaches a sender who was away by th
 })
 
 t.test('a server that dies between taking and the receipt costs nothing: the same message comes once', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
-  await mesh.pass(500)
+  const { mesh, first, second, ann, ben } = await annAndBen(t)
   // the reader's program cannot confirm it while its disk is busy
   ben.hold = true
   void ann.client.tell(ben.id, 'hello', { ref: 'a' })
@@ -107,11 +92,7 @@ t.test('a server that dies between taking and the receipt costs nothing: the sam
 })
 
 t.test('a sender’s server that dies is asked again when it is back', async t => {
-  const mesh = createMesh(t)
-  const node = await mesh.start(0)
-  const ann = await meshClient(t, mesh, node, 3)
-  const ben = await meshClient(t, mesh, node, 4)
-  await mesh.pass(500)
+  const { mesh, first: node, ann, ben } = await annAndBen(t, { together: true })
   mesh.crash(node)
   await mesh.pass(1_000)
   void ann.client.tell(ben.id, 'typed in the dark', { ref: 'a' })
@@ -127,11 +108,7 @@ t.test('a sender’s server that dies is asked again when it is back', async t =
 })
 
 t.test('a sender who is killed before it left sends it after the restart, under the same id', async t => {
-  const mesh = createMesh(t)
-  const node = await mesh.start(0)
-  const ann = await meshClient(t, mesh, node, 3)
-  const ben = await meshClient(t, mesh, node, 4)
-  await mesh.pass(500)
+  const { mesh, first: node, ann, ben } = await annAndBen(t, { together: true })
   ann.host.deaf = true
   void ann.client.tell(ben.id, 'hello', { ref: 'a' })
   await mesh.pass(300)
@@ -150,11 +127,7 @@ t.test('a sender who is killed before it left sends it after the restart, under 
 })
 
 t.test('what is not on the disk was never sent', async t => {
-  const mesh = createMesh(t)
-  const node = await mesh.start(0)
-  const ann = await meshClient(t, mesh, node, 3)
-  const ben = await meshClient(t, mesh, node, 4)
-  await mesh.pass(500)
+  const { mesh, ann, ben } = await annAndBen(t, { together: true })
   ann.hold = true
   void ann.client.tell(ben.id, 'hello', { ref: 'a' })
   await mesh.pass(1_000)
@@ -163,11 +136,7 @@ t.test('what is not on the disk was never sent', async t => {
 })
 
 t.test('a message does not leave with an earlier one before it is on the disk itself', async t => {
-  const mesh = createMesh(t)
-  const node = await mesh.start(0)
-  const ann = await meshClient(t, mesh, node, 3)
-  const ben = await meshClient(t, mesh, node, 4)
-  await mesh.pass(500)
+  const { mesh, ann, ben } = await annAndBen(t, { together: true })
   ann.hold = true
   void ann.client.tell(ben.id, 'one')
   await mesh.pass(500)
@@ -201,11 +170,7 @@ t.test('what its reader’s server could not take goes along with the next messa
 })
 
 t.test('a reader who is killed before it is recorded may show it again, with the same id, and never loses it', async t => {
-  const mesh = createMesh(t)
-  const node = await mesh.start(0)
-  const ann = await meshClient(t, mesh, node, 3)
-  const ben = await meshClient(t, mesh, node, 4)
-  await mesh.pass(500)
+  const { mesh, first: node, ann, ben } = await annAndBen(t, { together: true })
   ben.hold = true
   void ann.client.tell(ben.id, 'hello', { ref: 'a' })
   await mesh.pass(500)
@@ -222,11 +187,7 @@ t.test('a reader who is killed before it is recorded may show it again, with the
 })
 
 t.test('many messages keep their order through the death of both servers, each once', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
-  await mesh.pass(500)
+  const { mesh, first, second, ann, ben } = await annAndBen(t)
   const all = texts(60)
   const sending = all.map((text, n) => ann.client.tell(ben.id, text, { ref: `r${n}` }))
   await mesh.pass(20)
@@ -245,10 +206,7 @@ t.test('many messages keep their order through the death of both servers, each o
 })
 
 t.test('/all is one message to its sender: sent, then waiting or delivered when that holds for everybody', async t => {
-  const mesh = createMesh(t)
-  const node = await mesh.start(0)
-  const ann = await meshClient(t, mesh, node, 3)
-  const ben = await meshClient(t, mesh, node, 4)
+  const { mesh, first: node, ann, ben } = await annAndBen(t, { together: true })
   const cat = await meshClient(t, mesh, node, 5)
   await mesh.pass(500)
   cat.crash()
@@ -263,11 +221,7 @@ t.test('/all is one message to its sender: sent, then waiting or delivered when 
 })
 
 t.test('a message that was kept by an earlier run is not forgotten while nobody can take it', async t => {
-  const mesh = createMesh(t)
-  const node = await mesh.start(0)
-  const ann = await meshClient(t, mesh, node, 3)
-  const ben = await meshClient(t, mesh, node, 4)
-  await mesh.pass(500)
+  const { mesh, first: node, ann, ben } = await annAndBen(t, { together: true })
   mesh.crash(node)
   await mesh.pass(500)
   void ann.client.tell(ben.id, 'hello', { ref: 'a' })

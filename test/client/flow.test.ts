@@ -120,7 +120,7 @@ t.test('a list replaces what was known, but not what changed while it was made',
   const events: ClientEvent[] = []
   const roster = createRoster(event => events.push(event))
   let asked = 0
-  const listing = createListing({ clock, roster, request: () => asked++ })
+  const listing = createListing({ clock, roster, request: () => asked++, attached: () => true })
   roster.seen(sighting('old'))
   roster.seen(sighting('leaving'))
   const first = listing.refresh()
@@ -157,7 +157,7 @@ t.test('a list that comes when nobody waits for it any more is taken all the sam
   const clock = createManualClock()
   const roster = createRoster(() => {})
   let asked = 0
-  const listing = createListing({ clock, roster, request: () => asked++ })
+  const listing = createListing({ clock, roster, request: () => asked++, attached: () => true })
   const slow = listing.refresh()
   clock.advance(listMs)
   t.equal(await slow, false)
@@ -170,6 +170,21 @@ t.test('a list that comes when nobody waits for it any more is taken all the sam
   listing.lost()
   listing.part({ users: [], more: false })
   t.same([...roster.members.keys()], ['ann'], 'of a connection that is gone nothing is taken')
+})
+
+t.test('what is handled when the connection is gone asks for no list, and keeps the next connection from none', async t => {
+  let asked = 0
+  let attached = false
+  const listing = createListing({
+    clock: createManualClock(),
+    roster: createRoster(() => {}),
+    request: () => asked++,
+    attached: () => attached,
+  })
+  t.equal(await listing.refresh(), false)
+  attached = true
+  void listing.refresh()
+  t.equal(asked, 1)
 })
 
 t.test('a removal by a server that the user is not at means nothing', async t => {

@@ -17,7 +17,7 @@ t.test('the hello is signed and lists what we can; nothing is proved before the 
     payload: {
       pubkey: ann.keyText,
       meta: { display_name: 'ann' },
-      caps: ['ack', 'blocks', 'bound', 'notice', 'ping', 'presence', 'proof', 'receipts', 'servers'],
+      caps: ['ack', 'blocks', 'bound', 'notice', 'pace', 'ping', 'presence', 'proof', 'receipts', 'servers'],
     },
   })
   t.ok(isWellSigned(ann.keyText, { ...(hello as Heard), payloadText: JSON.stringify(hello?.payload) }))

@@ -9,9 +9,9 @@ import type { MemoryHost } from '../helpers/memory-network.ts'
 import { createMortalClock } from '../helpers/mortal-clock.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
 import { testKey } from '../helpers/test-keys.ts'
-import type { Mesh, MeshNode } from '../server/mesh.ts'
+import { createMesh, type Mesh, type MeshNode, startPair } from '../server/mesh.ts'
 import { userId } from '../server/user.ts'
-import { memoryFiles } from './memory-files.ts'
+import { memoryFiles, type MemoryFiles } from './memory-files.ts'
 
 export interface MeshClient {
   readonly id: UserId
@@ -19,6 +19,7 @@ export interface MeshClient {
   readonly events: readonly ClientEvent[]
   readonly disk: MemoryDisk
   readonly host: MemoryHost
+  readonly files: MemoryFiles
   /** While true its commits wait. */
   hold: boolean
   /** Lets the first of them through. */
@@ -62,6 +63,7 @@ export const openMeshClient = async (
   const clock = createMortalClock(mesh.clock)
   const host = mesh.network.host(`client ${n}`)
   const events: ClientEvent[] = []
+  const files = memoryFiles()
   const key = await testKey(n)
   let held: (() => void)[] = []
   const self = { hold: false, dead: false }
@@ -82,7 +84,7 @@ export const openMeshClient = async (
         else done()
       },
     }),
-    files: memoryFiles(),
+    files,
     fatal: error => {
       throw error
     },
@@ -109,6 +111,7 @@ export const openMeshClient = async (
     events,
     disk,
     host,
+    files,
     get hold() {
       return self.hold
     },
@@ -127,4 +130,19 @@ export const openMeshClient = async (
     ids: () => messages().map(({ id }) => id),
     statuses: ref => events.flatMap(event => (event.event === 'sent' && event.ref === ref ? [event.status] : [])),
   }
+}
+
+/** Ann (3) and Ben (4), who know of each other: each at a node of their own, or both `together` at one. */
+export const annAndBen = async (t: Test, { together = false }: { readonly together?: boolean } = {}) => {
+  const mesh = createMesh(t)
+  const [first, second] = together ? await alone(mesh) : await startPair(mesh)
+  const ann = await meshClient(t, mesh, first, 3)
+  const ben = await meshClient(t, mesh, second, 4)
+  await mesh.pass(500)
+  return { mesh, first, second, ann, ben }
+}
+
+const alone = async (mesh: Mesh): Promise<readonly [MeshNode, MeshNode]> => {
+  const node = await mesh.start(0)
+  return [node, node]
 }

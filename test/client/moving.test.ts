@@ -5,14 +5,10 @@ import { createManualClock } from '../helpers/manual-clock.ts'
 import { letters, waiting } from '../server/delivery-rig.ts'
 import { createMesh, linked, startPair } from '../server/mesh.ts'
 import { attachUser } from '../server/user.ts'
-import { meshClient, urlOf } from './mesh-client.ts'
+import { annAndBen, meshClient, urlOf } from './mesh-client.ts'
 
 t.test('a client moves within seconds to a server that its own told of, keeps its id, and misses nothing', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
-  await mesh.pass(1_000)
+  const { mesh, first, second, ann, ben } = await annAndBen(t)
   mesh.crash(first)
   await mesh.until(() => !ann.client.attached, 1_000, 'it is told')
   void ann.client.tell(ben.id, 'typed in the dark', { ref: 'a' })
@@ -118,11 +114,7 @@ t.test('what waits at a server that is gone comes from its sender, before what w
 })
 
 t.test('what waits at a server that is gone is sent again when its reader is seen elsewhere, and shown once', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
-  await mesh.pass(1_000)
+  const { mesh, first, second, ann, ben } = await annAndBen(t)
   ben.crash()
   await mesh.pass(40_000)
   void ann.client.tell(ben.id, 'while you were away', { ref: 'a' })
@@ -147,11 +139,7 @@ t.test('what waits at a server that is gone is sent again when its reader is see
 })
 
 t.test('what waits is not sent again while its reader is away, nor often', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
-  await mesh.pass(1_000)
+  const { mesh, second, ann, ben } = await annAndBen(t)
   ben.crash()
   await mesh.pass(40_000)
   void ann.client.tell(ben.id, 'while you were away', { ref: 'a' })
@@ -199,11 +187,7 @@ t.test('what is written to somebody known is kept although the server falls sile
 })
 
 t.test('nothing is written without receipts to somebody of whom the server does not tell what their program can', async t => {
-  const mesh = createMesh(t)
-  const [first, second] = await startPair(mesh)
-  const ann = await meshClient(t, mesh, first, 3)
-  const ben = await meshClient(t, mesh, second, 4)
-  await mesh.pass(1_000)
+  const { mesh, first, ann, ben } = await annAndBen(t)
   void ben.client.tell(ann.id, 'hello', { ref: 'a' })
   await mesh.until(() => ben.statuses('a').includes('delivered'), 5_000, 'his key is pinned')
   ann.crash()

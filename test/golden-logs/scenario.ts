@@ -3,6 +3,8 @@ import type { Test } from 'tap'
 import type { Fact } from '../../src/domain/facts.ts'
 import type { RecordedFact } from '../../src/store/log.ts'
 import { memoryLog } from '../../src/store/memory-log.ts'
+import { testKey } from '../helpers/test-keys.ts'
+import { correspondent, moment } from '../server/delivery-rig.ts'
 import { createMesh, linked, type Mesh, type MeshNode } from '../server/mesh.ts'
 import { attachUser, type MeshUser, userId } from '../server/user.ts'
 
@@ -13,11 +15,40 @@ const offer = (from: MeshUser, to: MeshUser, n: number): Promise<void> =>
 
 const met = (mesh: Mesh, one: MeshNode, other: MeshNode) => () => linked(mesh, one, other) && linked(mesh, other, one)
 
+/** Messages to somebody who is away: two are read and one waits; of the receipts the newest is kept. */
+const correspondence = async (mesh: Mesh, node: MeshNode, other: MeshNode): Promise<void> => {
+  const eve = await correspondent(mesh, node, 8, { name: 'eve' })
+  const fay = await correspondent(mesh, other, 9, { name: 'fay' })
+  const away = async (user: MeshUser): Promise<void> => {
+    user.leave()
+    await mesh.pass(1_000)
+  }
+  await away(eve)
+  const ids = [await fay.write(eve.id, 1), await fay.write(eve.id, 2)]
+  await moment(mesh)
+  const back = await correspondent(mesh, node, 8, { name: 'eve' })
+  await mesh.until(() => back.got().length === 2, 5_000, 'both came')
+  for (const id of ids) await back.confirm(fay.id, [id])
+  await moment(mesh)
+  await away(back)
+  await fay.write(eve.id, 3)
+  await moment(mesh)
+}
+
+/** An operator at work: a server is banned, let in again, trusted with another key, and banned for good; a user's key is let go. */
+const operate = async (node: MeshNode, peer: MeshNode, user: string): Promise<void> => {
+  await node.ask('peers.ban', { server: peer.id, why: 'floods us' })
+  await node.ask('peers.unban', { server: peer.id })
+  await node.ask('peers.trust', { server: peer.id, pubkey: (await testKey(7)).publicText })
+  await node.ask('peers.ban', { server: peer.id, why: 'and again' })
+  await node.ask('users.unpin', { user })
+}
+
 /** Every fact that the first of two nodes recorded, in two lives of it. */
 export const goldenScenario = async (t: Test): Promise<readonly RecordedFact<Fact>[]> => {
   const mesh = createMesh(t)
   // newcomers that never link are forgotten within the scenario
-  const config = { timing: { newcomerMs: 120_000 } }
+  const config = { timing: { newcomerMs: 120_000 }, limits: { receiptsKept: 1 } }
   let second = await mesh.start(1, { config })
   // a member that is gone before anybody notices: the first pins it, never links with it, and forgets it
   const lost = await mesh.start(2, { config, introducers: [second] })
@@ -83,6 +114,8 @@ export const goldenScenario = async (t: Test): Promise<readonly RecordedFact<Fac
   await mesh.until(met(mesh, first, second), 70_000, 'the peer is back')
   await attachUser(mesh, { ...second, port: 9_101 }, 4, { name: 'ben' })
   await mesh.pass(130_000)
+  await correspondence(mesh, first, { ...second, port: 9_101 })
+  await operate(first, lost, dan)
   annAgain.leave()
   await mesh.quiet()
   const stopped = first.running.stop('SIGTERM')

@@ -10,6 +10,8 @@ import { parsePatch, patched } from './patch.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 export interface Mutant {
+  /** Plants a mistake, and takes the one before away: the text of a unified diff against `src/`. */
+  plant(patch: string): void
   /** Runs worlds from the seed `from` on, until `caught` says yes or `most` were run; answers that seed, or undefined. */
   search(
     options: { readonly from: number; readonly most: number; readonly world: readonly string[] },
@@ -23,20 +25,24 @@ interface Line {
   readonly violations: readonly { readonly invariant: string }[]
 }
 
-/** @param patch the text of a unified diff against `src/`; nothing is changed when it is left out */
-export const plantMutant = (patch = ''): Mutant => {
+/** One copy for one mistake after the other, for what Node compiled of it is good for the next. */
+export const copyProgram = (): Mutant => {
   const folder = mkdtempSync(join(tmpdir(), 'socp-mutant-'))
   for (const part of ['src', 'migrations', 'package.json']) cpSync(join(root, part), join(folder, part), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  for (const file of parsePatch(patch)) {
-    const path = join(folder, file.path)
-    writeFileSync(path, patched(readFileSync(path, 'utf8'), file))
-  }
+  const planted = new Set<string>()
   return {
+    plant(patch) {
+      for (const path of planted) cpSync(join(root, path), join(folder, path))
+      planted.clear()
+      for (const file of parsePatch(patch)) {
+        planted.add(file.path)
+        writeFileSync(join(folder, file.path), patched(readFileSync(join(root, file.path), 'utf8'), file))
+      }
+    },
     async search({ from, most, world }, caught) {
       const args = ['src/cli/main.ts', 'simulate', '--seed', String(from), '--seeds', String(most), '--json', ...world]
-      // what would be kept of a copy is never asked for again
-      const env = { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' }
+      const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled') }
       const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
       let said = ''
       child.stderr.on('data', (part: Buffer) => (said = `${said}${part.toString()}`.slice(-2_000)))

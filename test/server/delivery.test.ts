@@ -249,6 +249,29 @@ t.test('what waits follows a reader to their new home, and is deleted when it ha
   for (const node of [first, second]) await sameAsItsLog(t, mesh, node)
 })
 
+t.test('what waits stays when the new home is lost just as it is passed on: a server that is gone is none without receipts', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await correspondent(mesh, second, 3)
+  const ben = await correspondent(mesh, second, 4)
+  ben.leave()
+  await mesh.quiet()
+  await ann.write(ben.id, 1)
+  await moment(mesh)
+  await correspondent(mesh, first, 4)
+  second.hold = true
+  ann.leave()
+  // it looks for what can move on, and waits for its disk
+  await mesh.pass(3_000)
+  mesh.crash(first)
+  await mesh.pass(1_000)
+  second.hold = false
+  second.release()
+  await moment(mesh)
+  t.equal(waiting(second, 4), 1)
+  t.equal(letters(second), 1)
+})
+
 t.test('mail of senders without receipts is kept too, and handed to readers who give none', async t => {
   const mesh = createMesh(t)
   const node = await mesh.start(0)

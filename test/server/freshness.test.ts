@@ -104,3 +104,16 @@ t.test('an origin that is gone is forgotten', async t => {
   seen.forget('a')
   t.notOk(seen.has('a', frame('HEARTBEAT', '{}')))
 })
+
+t.test('a message that asks for a receipt may come again, also to another server than the first time, but at no other time', async t => {
+  const { seen } = start()
+  const asking = (envelope: { to?: string; ts?: number } = {}): Frame => ({
+    ...frame('SERVER_DELIVER', '{"receipt":true}', envelope),
+    payload: { receipt: true },
+  })
+  t.ok(seen.enter('a', asking()))
+  t.ok(seen.enter('a', asking()))
+  t.notOk(seen.has('a', asking({ to: 'c' })), 'its reader has moved, and their servers passed it on')
+  t.ok(seen.enter('a', asking({ to: 'c' })))
+  t.ok(seen.has('a', asking({ ts: 2 })), 'its time is part of its name')
+})

@@ -24,7 +24,7 @@ const open = async (schedule: Schedule, disk: Disk) => {
     disk,
     schedule,
     life,
-    clock: createClock(schedule, { offsetMs: 0, rate: 1 }, life),
+    clock: createClock(schedule, { offsetMs: 0, asleepMs: 0, rate: 1 }, life),
     random: createDice(1),
     sha256: ground.sha256,
     committed: facts => void durable.push(...facts.map(({ fact }) => fact.what)),

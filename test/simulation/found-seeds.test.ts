@@ -19,6 +19,14 @@ const found: readonly (readonly [what: string, worlds: readonly SimulationOption
     'whoever attached while a server was given up did not see all of its people when it was back',
     [178].map(seed => ({ seed, servers: 3, users: 12, timeMs: 60_000 })),
   ],
+  [
+    'an acknowledgement that was read when the connection was gone ended the keeping of a message, and a list was asked for without one',
+    [6, 19].map(seed => ({ seed, servers: 3, users: 12, timeMs: 60_000, faults: ['ambush'] })),
+  ],
+  [
+    'letters that came by way of another server were never answered again, and mail was deleted when its new home was lost',
+    [102, 213].map(seed => ({ seed, servers: 3, users: 12, timeMs: 60_000 })),
+  ],
   ['what came in while a person left was shown as a mistake of the program', [69].map(seed => ({ seed, ...crowd }))],
 ]
 

@@ -67,7 +67,7 @@ t.test('every port counts as a call, and none answers after the death', async t 
     crypto: standIn(schedule, keyring, ground.sha256),
   }
   const { pkcs8 } = keyring.make()
-  const { clock, crypto } = portsFor(place, machine, { offsetMs: 0, rate: 1 }, life, dice.fork('life'))
+  const { clock, crypto } = portsFor(place, machine, { offsetMs: 0, asleepMs: 0, rate: 1 }, life, dice.fork('life'))
   const key = await crypto.importPrivateKey(pkcs8)
 
   const deaf = () => ({ message: () => {}, malformed: () => {}, closed: () => {} })
@@ -84,7 +84,7 @@ t.test('every port counts as a call, and none answers after the death', async t 
   for (const [name, call] of Object.entries(calls)) {
     const own = died()
     own.life.dieAt(1)
-    call(portsFor(place, machine, { offsetMs: 0, rate: 1 }, own.life, dice.fork(name)))
+    call(portsFor(place, machine, { offsetMs: 0, asleepMs: 0, rate: 1 }, own.life, dice.fork(name)))
     t.equal(own.times.count, 1, name)
   }
 
@@ -102,7 +102,7 @@ t.test('every port counts as a call, and none answers after the death', async t 
 t.test('a clock runs at its own rate, jumps, and stays behind a pause', async t => {
   const schedule = createSchedule(ground.loop)
   const { life } = died()
-  const quartz = { offsetMs: 1_000, rate: 1.01 }
+  const quartz = { offsetMs: 1_000, asleepMs: 0, rate: 1.01 }
   const clock = createClock(schedule, quartz, life)
   const began = clock.now()
   const fired: number[] = []

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { plantMutant } from '../helpers/mutant.ts'
+import { copyProgram } from '../helpers/mutant.ts'
 import { isLong } from '../helpers/recovery-scale.ts'
 import { plantedMistakes, SEEDS_ENOUGH, type PlantedMistake } from '../mutants/mutants.ts'
 import { simulate } from '../../src/simulation/simulation.ts'
@@ -19,12 +19,14 @@ t.test('every patch is in the table, and nothing else', async t => {
   t.same(patches.sort(), plantedMistakes.map(({ name }) => name).sort())
 })
 
+const mutant = copyProgram()
+t.teardown(() => {
+  mutant.remove()
+})
+
 for (const planted of plantedMistakes)
   t.test(`${planted.mistake}: seen by ${planted.seenBy}`, { timeout: 600_000 }, async t => {
-    const mutant = plantMutant(readFileSync(`${folder}${planted.name}.patch`, 'utf8'))
-    t.teardown(() => {
-      mutant.remove()
-    })
+    mutant.plant(readFileSync(`${folder}${planted.name}.patch`, 'utf8'))
     const world = worldOf(planted)
     const caught = (violated: readonly string[]): boolean => violated.includes(planted.seenBy)
     // a change of the program moves it to another seed, which is a comment and no failure

@@ -107,6 +107,27 @@ t.test('a program that dies closes its connections; a machine without power answ
   t.equal(second.heard.closed, 1006, 'the machine is back and knows nothing of this connection')
 })
 
+t.test('what a blocked way held back goes on once, and frees no other way', async t => {
+  const { dial, accepted, pass, network, near, far } = await createWire()
+  const { socket } = await dial()
+  const elsewhere = network.machine('elsewhere', '10.0.0.3')
+  network.way(near, far).blocked += 1
+  socket.send(['one'])
+  socket.send(['two'])
+  for (let times = 0; times < 3; times += 1) {
+    network.way(near, elsewhere).blocked += 1
+    network.unblock(near, elsewhere)
+  }
+  await pass(5_000)
+  t.same(accepted[0]?.heard.texts, [])
+  for (let times = 0; times < 3; times += 1) {
+    network.way(near, far).blocked += Number(times > 0)
+    network.unblock(near, far)
+  }
+  await pass(5_000)
+  t.same(accepted[0]?.heard.texts, ['one', 'two'])
+})
+
 t.test('a cut is heard at both ends, a goodbye with its code after all that was sent before', async t => {
   const { dial, accepted, pass, network, near } = await createWire()
   const one = await dial()

@@ -12,8 +12,10 @@ import { isAuthor, type Authored } from '../authorship.ts'
 import type { ClientEvent } from '../events.ts'
 import { safeFileName } from '../file-name.ts'
 import { FileProblem, type FileStore, type IncomingFile } from '../file-store.ts'
+import type { Confirming } from '../confirming.ts'
 import type { Journal } from '../journal.ts'
-import type { KeyBook } from '../key-book.ts'
+import { type KeyBook, NoKey } from '../key-book.ts'
+import { PACE_CAP, paceLimits, paceRef } from './pacing.ts'
 import { createReassembly, TransferRefused, type Reassembly } from './reassembly.ts'
 import type { Stalls } from './stalls.ts'
 
@@ -47,6 +49,7 @@ export interface ReceivingOptions {
   readonly maxFileBytes: number
   readonly nameOf: (user: UserId) => string
   readonly emit: (event: ClientEvent) => void
+  readonly confirming: Confirming
 }
 
 /** Each is called in the order of the frames of one file, and resolves when the frame was dealt with. */
@@ -66,12 +69,15 @@ interface Incoming {
   readonly reassembly: Reassembly
   readonly hash: ReturnType<typeof sha256.create>
   progressAt: number
+  /** The sender waits for word of what was written; how many chunks that is. */
+  readonly paced: boolean
+  chunks: number
   /** FILE_END came; chunks that it overtook may still come. */
   ended: boolean
 }
 
 export const createReceiving = (options: ReceivingOptions): Receiving => {
-  const { ports, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, nameOf, emit } = options
+  const { ports, userId, privateKey, journal, keyBook, stalls, files, maxFileBytes, nameOf, emit, confirming } = options
   const transfers = new Map<string, Incoming>()
   /** Offers whose author is being checked or whose file is being made; they count. */
   const opening = new Map<string, UserId>()
@@ -108,8 +114,18 @@ export const createReceiving = (options: ReceivingOptions): Receiving => {
     }
   }
 
+  const keepsPace = async (sender: UserId): Promise<boolean> => {
+    try {
+      return (await keyBook.recipient(sender)).caps.includes(PACE_CAP)
+    } catch (error) {
+      if (!(error instanceof NoKey)) throw error
+      return false
+    }
+  }
+
   const begin = async (frame: AnyFrame, offer: Offer, sender: UserId): Promise<void> => {
     const author = await isAuthor(frame, offer, sender, { crypto: ports.crypto, keyBook, journal })
+    const paced = await keepsPace(sender)
     const id = ports.random.uuid()
     const stream = `transfer:${id}` as const
     const { file_id: file, size } = offer
@@ -135,6 +151,8 @@ export const createReceiving = (options: ReceivingOptions): Receiving => {
       reassembly: createReassembly(size),
       hash: sha256.create(),
       progressAt: ports.clock.monotonic(),
+      paced,
+      chunks: 0,
       ended: false,
     }
     transfers.set(keyOf(sender, file), incoming)
@@ -228,6 +246,9 @@ export const createReceiving = (options: ReceivingOptions): Receiving => {
       step(sender, file, async incoming => {
         const bytes = await openBlocks(ports.crypto, privateKey, ciphertext)
         await append(incoming, incoming.reassembly.accept(index, bytes))
+        incoming.chunks += 1
+        if (incoming.paced && incoming.chunks % paceLimits.every === 0)
+          confirming.confirm(sender, paceRef(file, incoming.chunks), 'delivered')
       }),
     ended: (file, sender) =>
       step(sender, file, async incoming => {

@@ -15,6 +15,7 @@ import { createLanes } from '../lanes.ts'
 import { NotSent, type Answer, type Outbox } from '../outbox.ts'
 import type { Wire } from '../wire.ts'
 import { offlineWhy, whyOf, type Outcome } from '../writing.ts'
+import { PACE_CAP, type Pacing } from './pacing.ts'
 import type { Stalls } from './stalls.ts'
 
 /** Bytes that the socket may owe the network before the next chunk is made. */
@@ -40,6 +41,7 @@ export interface SendingOptions {
   readonly attachment: () => Attachment | undefined
   readonly send: (texts: readonly string[]) => boolean
   readonly buffered: () => number
+  readonly pacing: Pacing
 }
 
 /** Called with bytes sent and bytes in all. */
@@ -50,7 +52,7 @@ export type SendFile = (to: UserId, path: string, progress: Progress) => Promise
 
 /** Answers a function that sends one file; files to one recipient go one after another. It never rejects for what a person or a server did. */
 export const createSending = (options: SendingOptions): SendFile => {
-  const { ports, userId, privateKey, wire, journal, keyBook, outbox, stalls, files, attachment, send, buffered } = options
+  const { ports, userId, privateKey, wire, journal, keyBook, outbox, stalls, files, attachment, send, buffered, pacing } = options
   const lanes = createLanes()
 
   const pause = (ms: number): Promise<void> =>
@@ -75,13 +77,16 @@ export const createSending = (options: SendingOptions): SendFile => {
     failed: () => string | undefined,
   ): Promise<void> => {
     const reached = attachment()
+    const keepsPace = caps.includes(PACE_CAP) && reached?.caps.includes('receipts') === true
+    const pace = keepsPace ? pacing.begin(fileId, to) : undefined
+    let sent = 0
+    const waits = (): boolean => buffered() > windowBytes || pace?.full(sent) === true
     const push = async (text: string): Promise<void> => {
-      while (buffered() > windowBytes && attachment() === reached && failed() === undefined) await pause(fullMs)
+      while (waits() && attachment() === reached && failed() === undefined) await pause(fullMs)
       const why = failed()
       if (why !== undefined) throw new NotSent(why)
       if (reached === undefined || attachment() !== reached || !send([text])) throw new NotSent(offlineWhy)
     }
-    await push(start)
     const chunkBytes = limits.blockBytes * (caps.includes('blocks') ? limits.maxBlocksPerChunk : 1)
     const hash = sha256.create()
     const ahead: { readonly bytes: number; readonly text: Promise<string> }[] = []
@@ -93,9 +98,11 @@ export const createSending = (options: SendingOptions): SendFile => {
       const first = ahead.shift()
       if (first === undefined) return
       await push(await first.text)
+      sent += 1
       moved(first.bytes)
     }
     try {
+      await push(start)
       for (let at = 0, index = 0; at < file.size; at += chunkBytes, index += 1) {
         const bytes = await file.read(at, Math.min(chunkBytes, file.size - at))
         hash.update(bytes)
@@ -104,6 +111,7 @@ export const createSending = (options: SendingOptions): SendFile => {
       }
       while (ahead.length > 0) await pushFirst()
     } finally {
+      pace?.end()
       // chunks that nobody waits for any more may fail without anybody hearing it
       for (const { text } of ahead) text.catch(() => {})
     }

@@ -1,12 +1,23 @@
 /** All faults by name, and the one that makes them happen. */
 import { homeFaults } from './homes.ts'
 import { liesFaults } from './lies.ts'
+import { mailFaults } from './mail.ts'
 import { processFaults } from './processes.ts'
+import { roamingFaults } from './roaming.ts'
 import { wireFaults } from './wires.ts'
+import { wordFaults } from './words.ts'
 import type { Fault } from './fault.ts'
 import type { World } from '../world.ts'
 
-export const faults = { ...processFaults, ...wireFaults, ...liesFaults, ...homeFaults } as const satisfies Readonly<Record<string, Fault>>
+export const faults = {
+  ...processFaults,
+  ...wireFaults,
+  ...roamingFaults,
+  ...mailFaults,
+  ...liesFaults,
+  ...homeFaults,
+  ...wordFaults,
+} as const satisfies Readonly<Record<string, Fault>>
 export type FaultName = keyof typeof faults
 export const faultNames = Object.keys(faults) as readonly FaultName[]
 
@@ -17,6 +28,8 @@ export const FAULT_EVERY_MS = 20_000
 
 export interface FaultPlan {
   readonly names: readonly FaultName[]
+  /** The first of them is this one, so that worlds of as many seeds in a row see each. */
+  readonly first: number
   /** Only these happen, of all that would: each is known by its number. Every one when left out. */
   readonly keep?: ReadonlySet<number>
 }
@@ -31,7 +44,7 @@ export interface Faults {
 }
 
 /** Begins with the world well for `firstMs`. */
-export const startFaults = (world: World, { names, keep }: FaultPlan, firstMs: number): Faults => {
+export const startFaults = (world: World, { names, first, keep }: FaultPlan, firstMs: number): Faults => {
   const { schedule, trouble, witnesses } = world
   const times = world.dice.fork('faults')
   const counts: Partial<Record<FaultName, number>> = {}
@@ -63,7 +76,8 @@ export const startFaults = (world: World, { names, keep }: FaultPlan, firstMs: n
     schedule.after(ms, () => {
       if (stopped) return
       const at = (number += 1)
-      const name = times.pick(names)
+      const drawn = times.pick(names)
+      const name = at === 1 ? (names[first % names.length] ?? drawn) : drawn
       const wait = times.apart(FAULT_EVERY_MS)
       if (keep === undefined || keep.has(at)) happen(name, at)
       next(wait)

@@ -121,7 +121,12 @@ const misattribute = lie(async (liar, world, dice, frames) => {
 
 /** It says that somebody else's person is its own, with another key. */
 const claim = lie(async (liar, world, dice, frames) => {
-  const victim = dice.pick(world.users)
+  // whom a server has never heard of, it cannot tell from somebody else
+  const known = world.users.filter(({ id, key }) =>
+    world.servers.every(({ fold }) => fold.state.directory.pins.get(id)?.pubkey === key.text),
+  )
+  if (known.length === 0) return []
+  const victim = dice.pick(known)
   const counter = world.schedule.now()
   const meta = { display_name: victim.name, pubkey: liar.key.text, extras: { seq: [9_999_999_999, Math.round(counter)] } }
   const payload = { user_id: victim.id, server_id: liar.id, meta }
@@ -150,7 +155,7 @@ const impostor: Inject = (world, dice) => {
   if (home.fold.state.directory.pins.get(victim.id)?.pubkey !== victim.key.text) return undefined
   const name = `impostor ${world.schedule.now()}`
   const address = `10.2.${dice.whole(0, 255)}.${dice.whole(1, 254)}`
-  const person = createUser(world.place, dice, { name, address, home, id: victim.id })
+  const person = createUser(world.place, dice, { name, address, named: [home], id: victim.id })
   // nobody cares for this program when it dies
   world.keepDown(person)
   person.start()

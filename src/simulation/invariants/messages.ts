@@ -2,14 +2,22 @@
 import { contentOf } from '../files.ts'
 import type { Judge } from '../judge.ts'
 import { MARK } from '../load.ts'
+import type { Machine } from '../network.ts'
 import { openPath } from '../paths.ts'
 import type { SimulatedUser } from '../user.ts'
 import type { Sending, Witness } from '../witness.ts'
 import type { World } from '../world.ts'
+import type { Letter, Mail } from './mail.ts'
 
 export const DELIVERY_MS = 5_000
-/** What is kept is sent again within it. */
-const RESENT_MS = 35_000
+/** So long a reader waits for what is missing (docs/protocol.md, "Order"); a mistake in the program must not change what is asked of it. */
+const WAIT_MS = 10_000
+/** So long what was shown before a program died may be shown again. */
+const AGAIN_MS = 1_000
+/** A quartz is not exact. */
+const ABOUT_MS = 100
+/** What arrived is remembered for so long: nothing is held back for longer. */
+const ARRIVED_MS = 90_000
 
 /** A text in base64 has one of three forms, by where it begins; each without the characters that what stands beside it decides. */
 const encoded = [0, 1, 2].map(before => {
@@ -21,21 +29,24 @@ const isFor = ({ kind, to }: Sending, user: SimulatedUser): boolean => kind === 
 
 const isReadable = (text: string): boolean => text.includes(MARK) || encoded.some(form => text.includes(form))
 
-export const messages = (world: World, judge: Judge): Witness => {
+interface Shown {
+  readonly id: string
+  readonly at: number
+  readonly life: number
+}
+
+export const messages = (world: World, judge: Judge, mail: Mail): Witness => {
   const { schedule, trouble } = world
+  const byMachine = new Map<Machine, SimulatedUser>(world.users.map(user => [user.machine, user]))
   const sendings = new Map<string, Sending>()
-  /** Person → texts that their program showed in its present life as verified; whoever invents something may say it again. */
-  const shown = new Map<SimulatedUser, Set<string>>()
-  /** `from>to` → the number shown last. */
-  const latest = new Map<string, number>()
-
-  /** Texts that were shown as verified to their reader, in any life of their program. */
-  const read = new Set<string>()
-  /** Texts of which their sender was told that they wait at the reader's server. */
-  const waiting = new Set<string>()
-
-  /** Texts that their sender's program keeps → since when. */
-  const keeping = new Map<string, number>()
+  /** Person → text → how it was shown to them last as verified; whoever invents something may say it again. */
+  const shown = new Map<SimulatedUser, Map<string, Shown>>(world.users.map(user => [user, new Map<string, Shown>()]))
+  /** Of each person's program: which life it is, and when the one before ended. */
+  const lives = new Map<SimulatedUser, { number: number; diedAt: number }>(world.users.map(user => [user, { number: 0, diedAt: 0 }]))
+  /** The highest number of a sender's stream that a person was shown. */
+  const highest = new Map<string, number>()
+  /** Deliveries that arrived at a person's program in this life. */
+  const arrived = new Map<SimulatedUser, { readonly at: number; readonly text: string }[]>()
 
   const has = (user: SimulatedUser, text: string): boolean => shown.get(user)?.has(text) === true
 
@@ -47,34 +58,73 @@ export const messages = (world: World, judge: Judge): Witness => {
     judge.check('intact', hash === sha256, () => `${user.name} was shown "${name}" with ${size} bytes, which are not those that were sent`)
   }
 
+  const arrives = ({ from, text, at }: Sending, person: SimulatedUser): void => {
+    const parts = openPath(world, from, person)
+    if (parts === undefined || !trouble.calm(parts, at)) return
+    const look = (late: boolean): void => {
+      if (!trouble.calm(parts, at)) return
+      if (!late && !has(person, text) && mail.isWaitedFor(from, person, at))
+        schedule.after(WAIT_MS, () => {
+          look(true)
+        })
+      else judge.check('delivered', has(person, text), () => `"${text}", sent at ${Math.round(at)} to ${person.name}, was not shown`)
+    }
+    schedule.after(DELIVERY_MS, () => {
+      look(false)
+    })
+  }
+
+  const once = (user: SimulatedUser, id: string, text: string): void => {
+    const { number: life = 0, diedAt = 0 } = lives.get(user) ?? {}
+    const before = shown.get(user)?.get(text)
+    const killedThen = before !== undefined && before.life === life - 1 && diedAt - before.at <= AGAIN_MS
+    judge.check(
+      'shown_once',
+      before === undefined || (killedThen && before.id === id),
+      () => `${user.name} was shown "${text}" twice, ${Math.round(schedule.now() - (before?.at ?? 0))} ms apart`,
+    )
+    shown.get(user)?.set(text, { id, at: schedule.now(), life })
+  }
+
+  /** Nothing that its sender counted before it is missing, or it was waited for. */
+  const ordered = (user: SimulatedUser, letter: Letter, text: string, ts: number): void => {
+    const { from, order } = letter
+    const [stream, number, previous] = order
+    const pair = `${from.name} ${user.name} ${stream}`
+    // what was waited for once is not waited for again
+    const reached = highest.get(pair) ?? 0
+    highest.set(pair, Math.max(reached, number))
+    const missing = mail
+      .unread(from, user)
+      .filter(other => other.order[0] === stream && other.order[1] <= previous && other.order[1] > reached)
+    const mark = `"ts":${ts},`
+    const came =
+      missing.length === 0 ? undefined : arrived.get(user)?.find(other => other.text.includes(mark) && other.text.includes(from.id))
+    judge.check(
+      'in_order',
+      missing.length === 0 || (came !== undefined && schedule.now() - came.at >= WAIT_MS - ABOUT_MS),
+      () => `${user.name} was shown "${text}" before ${missing.length} that ${from.name} wrote earlier, without waiting for them`,
+    )
+  }
+
   return {
     userStarted(user) {
-      shown.set(user, new Set())
+      const life = lives.get(user)
+      if (life !== undefined) life.number += 1
+      arrived.set(user, [])
+    },
+    userDied(user) {
+      const life = lives.get(user)
+      if (life !== undefined) life.diedAt = schedule.now()
     },
     sending(sending) {
-      const { from, to, text, at } = sending
-      sendings.set(text, sending)
-      for (const person of to) {
-        const parts = openPath(world, from, person)
-        if (parts === undefined || !trouble.calm(parts, at)) continue
-        schedule.after(DELIVERY_MS, () => {
-          if (trouble.calm(parts, at))
-            judge.check('delivered', has(person, text), () => `"${text}", sent at ${Math.round(at)} to ${person.name}, was not shown`)
-        })
-      }
+      sendings.set(sending.text, sending)
+      for (const person of sending.to) arrives(sending, person)
     },
     showed(user, event) {
       if (event.event === 'file' && event.verified) intact(user, event)
-      if (event.event === 'sent' && event.ref !== null && sendings.get(event.ref)?.kind === 'direct') {
-        const { ref, status } = event
-        if (status === 'waiting') waiting.add(ref)
-        if (status === 'sent') keeping.set(ref, schedule.now())
-        if (status === 'failed') keeping.delete(ref)
-        if (status === 'delivered')
-          judge.check('accepted', read.has(ref), () => `${user.name} was told that "${ref}" was delivered, which nobody was shown`)
-      }
       if (event.event !== 'message') return
-      const { text, from, verified } = event
+      const { id, ts, text, from, verified } = event
       const sending = sendings.get(text)
       judge.check(
         'truthful',
@@ -82,25 +132,20 @@ export const messages = (world: World, judge: Judge): Witness => {
         () => `${user.name} was shown "${text}" as verified from ${event.name}`,
       )
       if (!verified) return
-      judge.check('shown_once', !has(user, text), () => `${user.name} was shown "${text}" twice`)
-      shown.get(user)?.add(text)
-      read.add(text)
-      if (sending === undefined) return
-      const pair = `${sending.from.name}>${user.name}`
-      const before = latest.get(pair) ?? 0
-      judge.check('in_order', sending.number >= before, () => `${user.name} was shown "${text}" after number ${before}`)
-      latest.set(pair, Math.max(before, sending.number))
-    },
-    ended() {
-      const well = schedule.now() - RESENT_MS
-      if (trouble.lastAt() < well)
-        for (const [text, since] of keeping)
-          if (since < well) judge.check('kept', read.has(text), () => `"${text}" was said to be sent, and was never shown`)
-      for (const text of waiting)
-        judge.check('accepted', read.has(text), () => `"${text}" waited for its reader, who is there and was never shown it`)
+      once(user, id, text)
+      const letter = mail.letter(id)
+      judge.check('recorded_first', letter !== undefined, () => `${user.name} was shown "${text}", which its sender's log does not know`)
+      if (letter !== undefined) ordered(user, letter, text, ts)
     },
     frameSent(from, to, text) {
       judge.check('confidential', !isReadable(text), () => `${from.name} sent ${to.name} a text in the clear: ${text.slice(0, 200)}`)
+    },
+    frameArrived(_from, to, text) {
+      const user = byMachine.get(to)
+      if (user === undefined || !text.includes('"type":"USER_DELIVER"')) return
+      const all = arrived.get(user) ?? []
+      while (all.length > 0 && schedule.now() - (all[0]?.at ?? 0) > ARRIVED_MS) all.shift()
+      all.push({ at: schedule.now(), text })
     },
   }
 }

@@ -1,6 +1,5 @@
 /** Who is there: the lists of all servers against what is true, their pins, and what they keep. */
 import type { PublicKeyText, UserId } from '../../protocol/ids.ts'
-import { limits } from '../../protocol/limits.ts'
 import type { Judge } from '../judge.ts'
 import { areLinked, isAttached, listedAt } from '../paths.ts'
 import type { SimulatedServer } from '../server.ts'
@@ -8,11 +7,13 @@ import type { SimulatedUser } from '../user.ts'
 import type { Witness } from '../witness.ts'
 import { partsOf, type World } from '../world.ts'
 
+/** SOCP §9.1, and not what the program takes it for. */
+const GRACE_MS = 30_000
 const CHECK_MS = 5_000
 /** How long everything on the way must have been well before a list has to be right. */
 const STEADY_MS = 20_000
-/** How long somebody without any connection may be listed at their server: the grace time, and a while for the disk. */
-const AWAY_MS = limits.graceMs + 5_000
+/** How long somebody without any connection may be held by a server: the grace time, and a while for the disk. */
+const AWAY_MS = GRACE_MS + 5_000
 
 export const people = (world: World, judge: Judge): Witness => {
   const { schedule, trouble, servers, users } = world
@@ -20,42 +21,54 @@ export const people = (world: World, judge: Judge): Witness => {
   /** Since when what is named has held at every look. */
   const since = new Map<string, number>()
 
-  const steady = (name: string, holds: boolean): boolean => {
+  const steady = (name: string, holds: boolean, ms = STEADY_MS): boolean => {
     if (!holds) {
       since.delete(name)
       return false
     }
     const at = since.get(name)
     if (at === undefined) since.set(name, schedule.now())
-    return at !== undefined && schedule.now() - at >= STEADY_MS
+    return at !== undefined && schedule.now() - at >= ms
   }
 
-  const look = (server: SimulatedServer, user: SimulatedUser): void => {
-    const { home } = user
-    const linked = server === home ? home.running !== undefined : areLinked(world, server, home)
-    const way = partsOf(server.machine, home.machine)
-    const calm = trouble.calm(way, schedule.now() - STEADY_MS)
-    const there = isAttached(world, user)
-    const attached = steady(`${user.name} there`, there)
-    const gone = steady(`${user.name} gone`, home.running !== undefined && !home.fold.state.directory.users.has(user.id))
-    if (!steady(`${server.name} ${home.name}`, linked) || !calm) return
+  /** What `server` says of somebody's being at `origin`, against what is so there. */
+  const look = (server: SimulatedServer, origin: SimulatedServer, user: SimulatedUser): void => {
+    const heard = `${server.name} ${origin.name}`
+    const way = partsOf(server.machine, origin.machine)
+    const isHome = user.home === origin
+    const there = steady(`${user.name} ${heard} there`, isHome && isAttached(world, user))
+    const claimed = origin.fold.state.directory.users.get(user.id)?.claims.some(claim => claim.server === origin.id) === true
+    const gone = steady(`${user.name} ${heard} gone`, origin.running !== undefined && !claimed)
+    const linked = server === origin ? origin.running !== undefined : areLinked(world, server, origin)
+    if (!steady(heard, linked) || !trouble.calm(way, schedule.now() - STEADY_MS)) return
     const listed = listedAt(server, user.id)
-    if (attached && there)
-      judge.check('presence', listed === home.id, () => `${server.name} does not list ${user.name}, who is at ${home.name}`)
-    if (gone) judge.check('presence', listed !== home.id, () => `${server.name} lists ${user.name} at ${home.name}, who is gone`)
+    if (there) {
+      judge.check('presence', listed === origin.id, () => `${server.name} does not list ${user.name}, who is at ${origin.name}`)
+      const { local } = server.fold.state.directory.users.get(user.id) ?? {}
+      if (server !== origin)
+        judge.check('presence', local === undefined, () => `${server.name} still has ${user.name}, who is at ${origin.name}`)
+    }
+    if (gone) {
+      const { claims = [] } = server.fold.state.directory.users.get(user.id) ?? {}
+      const none = claims.every(claim => claim.server !== origin.id)
+      judge.check('presence', none, () => `${server.name} believes ${user.name} to be at ${origin.name}, where they are not`)
+    }
   }
 
-  /** When each program died that does not run, or its server started after that. */
+  /** When each program died that does not run, and when each server was started. */
   const awaySince = new Map<SimulatedUser, number>()
-  /** Whose program is away for longer than the grace time is not listed by their server, which has lived through it. */
-  const absent = (user: SimulatedUser): void => {
-    const { home, machine } = user
+  const startedAt = new Map<SimulatedServer, number>()
+  /** Whose program is away for longer than the grace time is held by no server that has lived through it. */
+  const absent = (server: SimulatedServer, user: SimulatedUser): void => {
     const since = schedule.now() - AWAY_MS
-    if ((awaySince.get(user) ?? Infinity) > since || home.running === undefined || !trouble.calm([home.name], since)) return
     // a server is not told that a machine has lost its power
-    if (world.network.connectionsOf(machine).length > 0 || home.disk.pending > 0) return
-    const { local } = home.fold.state.directory.users.get(user.id) ?? {}
-    judge.check('presence', local === undefined, () => `${home.name} still lists ${user.name}, who has been away for ${AWAY_MS / 1_000} s`)
+    const held = world.network.connectionsOf(user.machine).some(({ ends }) => ends.some(({ machine }) => machine === server.machine))
+    const unheard = steady(`${server.name} ${user.name} unheard`, !held, AWAY_MS)
+    const away = Math.max(awaySince.get(user) ?? Infinity, startedAt.get(server) ?? 0)
+    if (away > since || server.running === undefined || !trouble.calm([server.name], since)) return
+    if (!unheard || server.disk.pending > 0) return
+    const { local } = server.fold.state.directory.users.get(user.id) ?? {}
+    judge.check('presence', local === undefined, () => `${server.name} still has ${user.name}, who has been away for ${AWAY_MS / 1_000} s`)
   }
 
   /** Pins are never replaced, and those of people are their own unless a liar was first. */
@@ -90,9 +103,11 @@ export const people = (world: World, judge: Judge): Witness => {
 
   const watch = (): void => {
     schedule.after(CHECK_MS, () => {
-      for (const user of users) absent(user)
       for (const server of servers) {
-        for (const user of users) look(server, user)
+        for (const user of users) {
+          absent(server, user)
+          for (const origin of servers) look(server, origin, user)
+        }
         if (server.running === undefined) continue
         pinsOf(server)
         boundsOf(server)
@@ -110,7 +125,7 @@ export const people = (world: World, judge: Judge): Witness => {
       awaySince.delete(user)
     },
     started(server) {
-      for (const user of users) if (user.home === server && awaySince.has(user)) awaySince.set(user, schedule.now())
+      startedAt.set(server, schedule.now())
     },
     recorded(server, recorded) {
       for (const { fact } of recorded)
