@@ -186,7 +186,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     pacing,
     emit,
     crashed,
-    read: createReading({ ...shared, ...sockets, ordering, confirming }),
+    read: createReading({ clock, ...shared, ...sockets, ordering, confirming }),
   })
 
   const attached = ({ server, caps: can }: Attachment): void => {

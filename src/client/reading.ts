@@ -1,6 +1,7 @@
 /** Received messages: opened with our key, held to their author, shown once and in their sender's order, recorded, and then confirmed. */
 import { unbindText } from '../crypto/bound-text.ts'
 import { openBlocks } from '../crypto/content.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Crypto, PrivateKey } from '../ports/crypto.ts'
 import { fromAnyBase64, fromUtf8, toBase64Url } from '../protocol/encoding.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
@@ -26,7 +27,13 @@ export interface Delivered extends Authored {
   readonly receipt?: boolean | undefined
 }
 
+/** How often, and how many milliseconds apart, a sender's key is asked for; and for how many messages at once, since anybody can invent senders. */
+const keyTimes = 10
+const keyAgainMs = 500
+const maxUnknown = 16
+
 export interface ReadingOptions {
+  readonly clock: Clock
   readonly crypto: Crypto
   readonly userId: UserId
   readonly privateKey: PrivateKey
@@ -67,7 +74,7 @@ const clearText = ({ ciphertext, text }: Delivered): string | undefined => {
 
 /** Answers a function that takes one frame with a message in it and resolves when it was dealt with. */
 export const createReading = (options: ReadingOptions) => {
-  const { crypto, userId, privateKey, journal, keyBook, ordering, confirming, attachment: current, nameOf, emit } = options
+  const { clock, crypto, userId, privateKey, journal, keyBook, ordering, confirming, attachment: current, nameOf, emit } = options
 
   const open = async (frame: AnyFrame, kind: MessageKind, payload: Delivered, sender: UserId): Promise<Opened> => {
     const { ciphertext } = payload
@@ -84,6 +91,21 @@ export const createReading = (options: ReadingOptions) => {
       const clear = kind === 'public' ? clearText(payload) : undefined
       if (clear === undefined) throw error
       return { text: clear, ours: false }
+    }
+  }
+
+  let unknown = 0
+  /** Waits for the key of somebody of whom our server has not heard yet, or does not answer: without it their message is nobody's. */
+  const known = async (sender: UserId, attachment: Attachment): Promise<void> => {
+    if (journal.state.users.has(sender) || unknown >= maxUnknown) return
+    unknown += 1
+    try {
+      for (let time = 0; time < keyTimes && current() === attachment; time += 1) {
+        if ((await keyBook.pinned(sender)) !== undefined) return
+        await new Promise<void>(resolve => clock.after(keyAgainMs, resolve))
+      }
+    } finally {
+      unknown -= 1
     }
   }
 
@@ -108,6 +130,7 @@ export const createReading = (options: ReadingOptions) => {
       return
     }
 
+    if (asked) await known(sender, attachment)
     const author = isAuthor(frame, payload, sender, { crypto, keyBook, journal })
     let opened: Opened
     try {

@@ -45,6 +45,19 @@ t.test('signed by the pinned key and bound to this envelope is verified; the con
   t.ok(me.facts().some(fact => fact.type === 'construction.learned' && fact.user === ann.id && fact.construction === 'text'))
 })
 
+t.test('a message whose sender the server does not know yet is shown when it does, and verified', async t => {
+  const { me, server, bound, soon } = await start(t)
+  const bob = { id: randomUUID(), name: 'bob', keyText: otherKey.text, caps: ['bound', 'receipts'] }
+  const at = soon()
+  const ciphertext = bound('hello', bob, at)
+  const content_sig = signText(otherKey, directContent(ciphertext, bob.id, me.id, at))
+  server.send(me.id, 'USER_DELIVER', { ciphertext, sender: bob.id, sender_pub: otherKey.text, content_sig, receipt: true }, at)
+  const asked = () => server.heard.filter(({ type }) => type === 'PUBKEY_REQUEST').length
+  while (asked() < 2) await turn()
+  server.people.set(bob.id, { ...bob, socket: { send: () => {} } as never })
+  t.match(await me.waitFor('message'), { text: 'hello', from: bob.id, verified: true })
+})
+
 t.test('a key that comes with the message is never believed, and its words never verified', async t => {
   const { me, ann, deliver } = await start(t)
   deliver(ann, malloryKey, seal(me.keyText, 'not ann'))

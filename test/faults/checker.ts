@@ -175,6 +175,8 @@ const checkLists = (lines: readonly Line[], { check }: Findings): void => {
         equal[index] === true,
         () => `the lists differ at ${at({ ms: asked })}, after the heal of ${heal.kind} (round ${String(heal.round)}): ${difference(look)}`,
       )
+      // once says it
+      if (equal[index] !== true) break
     }
   }
 }

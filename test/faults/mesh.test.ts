@@ -77,7 +77,7 @@ const play = (seed: number) =>
     if (verdict.violations.length === 0) rmSync(place, { recursive: true })
     else
       t.comment(
-        `again: node test/faults/mesh.test.ts ${[seed, sizeGiven, ...(planGiven === undefined ? [] : [planGiven])].join(' ')}; history: ${history}`,
+        `again: node test/faults/mesh.test.ts ${[seed, sizeGiven, ...(planGiven === undefined ? [] : [planGiven])].join(' ')}; history and data: ${place}`,
       )
   })
 

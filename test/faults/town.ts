@@ -23,7 +23,7 @@ export interface TownOptions {
   readonly people: number
   /** Processes in which the people live. */
   readonly programs: number
-  /** A folder of its own, which goes away with it. */
+  /** A folder of its own, for the data of all programs. */
   readonly folder: string
   /** The history's file, elsewhere. */
   readonly history: string
@@ -81,7 +81,7 @@ export const startTown = async (options: TownOptions): Promise<Town> => {
   const dice = createDice(seed)
   const ids = dice.fork('ids')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const guardian = startGuardian(folder)
+  const guardian = startGuardian()
   const tell = historyWriter(history)
   const listeners = new Set<(line: Line) => void>()
   const reader = historyReader(history, line => {

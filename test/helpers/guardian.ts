@@ -6,10 +6,10 @@ export interface Guardian {
   remove(pid: number): void
 }
 
-/** Kills what this process started and removes its folder when this process goes away in whatever manner, SIGKILL too: its input ends then. */
-export const startGuardian = (folder: string): Guardian => {
+/** Kills what this process started, and removes its folder if one is given, when this process goes away in whatever manner, SIGKILL too: its input ends then. */
+export const startGuardian = (folder = ''): Guardian => {
   const script = `live=" "; while read -r op pid; do case $op in +) live="$live$pid ";; -) live="\${live%% $pid *} \${live#* $pid }";; esac; done
-for pid in $live; do kill -9 "$pid" 2>/dev/null; done; sleep 0.2; rm -rf "$1"`
+for pid in $live; do kill -9 "$pid" 2>/dev/null; done; sleep 0.2; [ -z "$1" ] || rm -rf "$1"`
   const guardian = spawn('sh', ['-c', script, 'guardian', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   guardian.unref()
   const { stdin } = guardian
