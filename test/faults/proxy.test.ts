@@ -102,6 +102,19 @@ t.test('a throttled way takes as long as its bytes need', async t => {
   t.ok(performance.now() - from >= 95)
 })
 
+t.test('what a throttled way holds goes at once when it is throttled no more', async t => {
+  const { dial, echo, proxy } = await start(t)
+  const socket = dial()
+  await once(socket, 'connect')
+  proxy.way('c', 's').bytesPerSecond = 1
+  const from = performance.now()
+  socket.write('0123456789')
+  t.equal(await echo(dial(proxy.hostFor('s')), 'it is on its way'), 'it is on its way')
+  proxy.way('c', 's').bytesPerSecond = Infinity
+  t.same(await once(socket, 'data'), ['0123456789'])
+  t.ok(performance.now() - from < 5_000)
+})
+
 t.test('a blocked way holds what is sent, and closes, until it is free; the other way goes on', async t => {
   const { dial, echo, proxy, accepted } = await start(t)
   const socket = dial()

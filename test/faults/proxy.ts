@@ -43,16 +43,27 @@ interface InnerWay extends Way {
   readonly blocked: boolean
   /** Called when it is free. */
   readonly waiting: Set<() => void>
+  /** Called when it is faster or slower than before. */
+  readonly paced: Set<() => void>
 }
 
 const createWay = (): InnerWay => {
   let blocks = 0
+  let rate = Infinity
   const waiting = new Set<() => void>()
+  const paced = new Set<() => void>()
   return {
     delayMs: 0,
     jitterMs: 0,
-    bytesPerSecond: Infinity,
     waiting,
+    paced,
+    get bytesPerSecond() {
+      return rate
+    },
+    set bytesPerSecond(bytes) {
+      rate = bytes
+      for (const again of [...paced]) again()
+    },
     get blocked() {
       return blocks > 0
     },
@@ -67,7 +78,8 @@ const createWay = (): InnerWay => {
   }
 }
 
-type Piece = { readonly due: number } & ({ readonly bytes: Buffer } | { readonly end: 'finished' | 'reset' })
+/** `due` is when it has come by the delay, `through` when all of it has passed at the rate of the way; that one begins when it is first. */
+type Piece = { readonly due: number; through?: number } & ({ readonly bytes: Buffer } | { readonly end: 'finished' | 'reset' })
 
 interface Flow {
   /** Its destination is there. */
@@ -92,12 +104,17 @@ const createFlow = (from: Socket, way: InnerWay, fraction: () => number): Flow =
     clearTimeout(timer)
     while (!deaf && !clogged && to !== undefined) {
       const [first] = pieces
-      if (first === undefined) return
+      if (first === undefined) {
+        if (from.destroyed) way.paced.delete(retime)
+        return
+      }
       if (way.blocked) {
         way.waiting.add(go)
         return
       }
-      const wait = first.due - performance.now()
+      const bytes = 'end' in first ? 0 : first.bytes.length
+      first.through ??= Math.max(first.due, bytes === 0 ? 0 : performance.now()) + (bytes / way.bytesPerSecond) * 1_000
+      const wait = first.through - performance.now()
       if (wait > 0) {
         timer = setTimeout(go, Math.ceil(wait))
         return
@@ -118,21 +135,23 @@ const createFlow = (from: Socket, way: InnerWay, fraction: () => number): Flow =
       })
     }
   }
-  const push = (bytes: number): number => {
-    const now = performance.now()
-    last = Math.max(last, now + way.delayMs + way.jitterMs * fraction()) + (bytes / way.bytesPerSecond) * 1_000
-    return last
+  const push = (): number => (last = Math.max(last, performance.now() + way.delayMs + way.jitterMs * fraction()))
+  const retime = (): void => {
+    const [first] = pieces
+    if (first !== undefined) delete first.through
+    go()
   }
+  way.paced.add(retime)
   const end = (how: 'finished' | 'reset'): void => {
     if (ended) return
     ended = true
     if (deaf) return
-    pieces.push({ due: push(0), end: how })
+    pieces.push({ due: push(), end: how })
     go()
   }
   from.on('data', (bytes: Buffer) => {
     if (deaf) return
-    pieces.push({ due: push(bytes.length), bytes })
+    pieces.push({ due: push(), bytes })
     held += bytes.length
     if (held >= HELD_BYTES) from.pause()
     go()
@@ -146,6 +165,7 @@ const createFlow = (from: Socket, way: InnerWay, fraction: () => number): Flow =
   from.on('close', () => {
     end('finished')
   })
+  from.on('close', go)
   return {
     open(socket) {
       to = socket
