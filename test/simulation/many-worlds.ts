@@ -30,11 +30,12 @@ export const holdWorlds = ({ from, count, larger }: { readonly from: number; rea
     t.same(found, [])
   })
 
-  t.test(`${larger} worlds of five servers and forty people hold for ten minutes`, { timeout: 3_600_000, skip: !isLong() }, async t => {
-    const found: string[] = []
-    for (let seed = from; seed < from + larger; seed += 1) found.push(...failures(await run(large, seed)))
-    t.same(found, [])
-  })
+  if (isLong())
+    t.test(`${larger} worlds of five servers and forty people hold for ten minutes`, { timeout: 3_600_000 }, async t => {
+      const found: string[] = []
+      for (let seed = from; seed < from + larger; seed += 1) found.push(...failures(await run(large, seed)))
+      t.same(found, [])
+    })
 
   t.test('every invariant was checked, and every fault happened', async t => {
     for (const name of Object.keys(invariants) as Invariant[]) t.ok((checked.get(name) ?? 0) > 0, name)
