@@ -4,9 +4,19 @@ import { ProtocolError } from '../protocol/errors.ts'
 import { utf8, toBase64Url } from '../protocol/encoding.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { Node } from './node.ts'
+import { isEverybody } from './parcel.ts'
 
-/** Its sender keeps it until it hears of it, and sends it again as it was: then it is recognised by its name, not held to a window of time. */
-export const asksReceipt = ({ payload }: Frame): boolean => (payload as { readonly receipt?: unknown }).receipt === true
+/** Messages; of nothing else a copy is ever taken, or whoever signs `receipt` into gossip would have it go round for ever. */
+const ASKING: ReadonlySet<string> = new Set<FrameType>(['MSG_DIRECT', 'MSG_PUBLIC_CHANNEL'])
+
+/**
+ * Its sender keeps it until it hears of it, and sends it again as it was: then it is recognised by its name, not held to a window of time.
+ * So only a message to one person asks.
+ */
+export const asksReceipt = ({ type, to, payload }: Frame): boolean => {
+  const { receipt, inner_type: inner } = payload as { readonly receipt?: unknown; readonly inner_type?: string }
+  return receipt === true && ASKING.has(type === 'SERVER_DELIVER' ? (inner ?? '') : type) && !isEverybody(to)
+}
 
 /**
  * Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. Ours does as well: a client

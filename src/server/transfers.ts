@@ -1,4 +1,5 @@
 /** Files on their way through this server: one actor and one machine for each, with the counting beside it (SOCP §9.4). */
+import { createRecent } from '../crypto/recent.ts'
 import type { TransferEffects } from '../machines/transfer.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, FileId, UserId } from '../protocol/ids.ts'
@@ -11,6 +12,8 @@ type Route = (parcel: Parcel, failed: (error: unknown) => void) => boolean
 export interface Transfers {
   /** Takes the next frame of a file and routes it; throws a `ProtocolError` when it is out of place. */
   advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): void
+  /** The same of a user of another server: what is wrong is no word about that server. Answers it, but once for each file. */
+  fromServer(parcel: Parcel, route: Route): ProtocolError | undefined
   start(): void
   readonly effects: {
     armExpiry(params: TransferEffects['armExpiry']): void
@@ -34,6 +37,8 @@ interface Progress {
 /** Ciphertext bytes of one OAEP block of RSA-4096, and the smallest plaintext that stock programs put into one. */
 const BLOCK = { ciphertext: 512, leastPlaintext: 190 } as const
 const WATCH_MS = 5_000
+/** Files that were refused, and are remembered: what is still on its way of them is only counted. */
+const KEPT_REFUSED = 4_096
 
 /** Others' ids may hold a slash; escaped, the three parts stay apart. */
 const transferAddress = (file: string, sender: string, recipient: string): Address =>
@@ -42,6 +47,7 @@ const transferAddress = (file: string, sender: string, recipient: string): Addre
 export const createTransfers = (node: Node): Transfers => {
   const progress = new Map<Address, Progress>()
   const perUser = new Map<UserId, number>()
+  const refused = createRecent<Address, true>(KEPT_REFUSED)
 
   const addressOf = ({ payload, sender, recipient }: Parcel): Address => transferAddress(String(payload['file_id']), sender, recipient)
   const addressOfOffer = ({ offer: { file, sender, recipient } }: TransferEffects['closeTransfer']): Address =>
@@ -111,17 +117,32 @@ export const createTransfers = (node: Node): Transfers => {
     }
   }
 
+  const advance: Transfers['advance'] = (parcel, route, failed) => {
+    const address = addressOf(parcel)
+    if (parcel.inner === 'FILE_START') offer(parcel, address)
+    const entry = progress.get(address)
+    if (entry === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_transfer', 'This file was not offered, or is over.')
+    if (parcel.inner === 'FILE_CHUNK') chunk(parcel, entry)
+    if (parcel.inner === 'FILE_END') node.runtime.record(address, { type: 'transfer.ended', file: fileOf(address), chunks: entry.chunks })
+    if (route(parcel, failed)) return
+    fail(address, 'the recipient is not online')
+    throw new ProtocolError('USER_NOT_FOUND', 'offline')
+  }
+
   return {
-    advance(parcel, route, failed) {
-      const address = addressOf(parcel)
-      if (parcel.inner === 'FILE_START') offer(parcel, address)
-      const entry = progress.get(address)
-      if (entry === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_transfer', 'This file was not offered, or is over.')
-      if (parcel.inner === 'FILE_CHUNK') chunk(parcel, entry)
-      if (parcel.inner === 'FILE_END') node.runtime.record(address, { type: 'transfer.ended', file: fileOf(address), chunks: entry.chunks })
-      if (route(parcel, failed)) return
-      fail(address, 'the recipient is not online')
-      throw new ProtocolError('USER_NOT_FOUND', 'offline')
+    advance,
+    fromServer(parcel, route) {
+      try {
+        advance(parcel, route, () => {})
+        return undefined
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error
+        node.count('refused', error.reason)
+        const address = addressOf(parcel)
+        const told = parcel.inner !== 'FILE_START' && refused.get(address) !== undefined
+        refused.set(address, true)
+        return told ? undefined : error
+      }
     },
     start() {
       node.timers.every(WATCH_MS, () => {
