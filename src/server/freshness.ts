@@ -31,12 +31,15 @@ export const requireFresh = (node: Node, frame: Frame, offset: number): void => 
     throw new ProtocolError('TIMEOUT', 'future', 'This frame is from the future: check the clock.')
 }
 
+/** Under which copies of an origin's frames are remembered that others passed on. */
+export const relayedOf = (origin: string): string => `${origin} relayed`
+
 export interface Seen {
   /** Whether this frame was entered before. A message that asks for a receipt may come again, but only as it was. */
   has(origin: string, frame: Frame): boolean
   /** Enters it; only once it was verified, so that a forged copy suppresses nothing. False when it was there already. */
   enter(origin: string, frame: Frame): boolean
-  /** Forgets an origin that is gone. */
+  /** Forgets an origin that is gone, and what others passed on of it. */
   forget(origin: string): void
   /** How many origins are remembered. */
   readonly origins: number
@@ -79,7 +82,10 @@ export const createSeen = (node: Pick<Node, 'ports' | 'config'>): Seen => {
       if (keys.size > node.config.limits.seen) keys.delete(keys.keys().next().value as string)
       return true
     },
-    forget: origin => void origins.delete(origin),
+    forget(origin) {
+      origins.delete(origin)
+      origins.delete(relayedOf(origin))
+    },
     get origins() {
       return origins.size
     },

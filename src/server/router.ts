@@ -3,7 +3,7 @@ import { homeOf } from '../domain/directory.ts'
 import { lastHomeOf } from '../domain/homes.ts'
 import { carriedContent } from '../protocol/carried.ts'
 import type { Frame } from '../protocol/envelope.ts'
-import { type ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import { type ErrorCode, isErrorCode, ProtocolError } from '../protocol/errors.ts'
 import { type ServerId, userId, type UserId } from '../protocol/ids.ts'
 import { verifyContent } from '../crypto/content.ts'
 import { contentFields } from '../protocol/content-fields.ts'
@@ -263,8 +263,11 @@ export const createRouter = (node: Node): Router => {
         node.log('info', 'a peer refused a frame', { from: frame.from, code: frame.payload.code })
         return
       }
-      const { code, detail, msg_ref } = frame.payload
-      const event = signedEvent(node.signer, { code, detail, msg_ref }, 'message')
+      const { code: said, detail, msg_ref } = frame.payload
+      const code = isErrorCode(said) ? said : 'UNKNOWN_TYPE'
+      // under our signature it must not pass for a word of ours
+      const quoted = `The server ${frame.from} says: ${detail ?? said}`
+      const event = signedEvent(node.signer, { code, detail: quoted, msg_ref }, 'message')
       const text = frameText(event, { type: 'ERROR', from: node.self.id, to: frame.to, ts: node.nextTs() })
       node.runtime.release(() => {
         connection.channel.send('traffic', text)

@@ -2,7 +2,7 @@
 import { createRecent } from '../crypto/recent.ts'
 import type { TransferEffects } from '../machines/transfer.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import type { Address, FileId, UserId } from '../protocol/ids.ts'
+import type { Address, FileId, ServerId, UserId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
 import type { Node } from './node.ts'
 import type { Parcel } from './parcel.ts'
@@ -26,6 +26,8 @@ export interface Transfers {
 interface Progress {
   readonly address: Address
   readonly sender: UserId
+  /** The server that brings it; undefined when its sender is here, or it began before this start. */
+  readonly via: ServerId | undefined
   readonly size: number
   chunks: number
   /** Plaintext bytes that the chunks so far can hold at most. */
@@ -37,6 +39,8 @@ interface Progress {
 /** Ciphertext bytes of one OAEP block of RSA-4096, and the smallest plaintext that stock programs put into one. */
 const BLOCK = { ciphertext: 512, leastPlaintext: 190 } as const
 const WATCH_MS = 5_000
+/** Of the files that may be on their way at once. */
+const SHARE_OF_SERVER = 0.25
 /** Files that were refused, and are remembered: what is still on its way of them is only counted. */
 const KEPT_REFUSED = 4_096
 
@@ -53,8 +57,8 @@ export const createTransfers = (node: Node): Transfers => {
   const addressOfOffer = ({ offer: { file, sender, recipient } }: TransferEffects['closeTransfer']): Address =>
     transferAddress(file, sender, recipient)
 
-  const track = (address: Address, sender: UserId, size: number): Progress => {
-    const entry: Progress = { address, sender, size, chunks: 0, bytes: 0, lastSeen: node.ports.clock.monotonic() }
+  const track = (address: Address, sender: UserId, size: number, via?: ServerId): Progress => {
+    const entry: Progress = { address, sender, via, size, chunks: 0, bytes: 0, lastSeen: node.ports.clock.monotonic() }
     progress.set(address, entry)
     perUser.set(sender, (perUser.get(sender) ?? 0) + 1)
     node.supervisor.spawn({
@@ -71,6 +75,7 @@ export const createTransfers = (node: Node): Transfers => {
     })
     return entry
   }
+  const broughtBy = (server: ServerId): number => progress.values().reduce((count, { via }) => count + Number(via === server), 0)
   const untrack = (address: Address): void => {
     const entry = progress.get(address)
     if (entry === undefined) return
@@ -90,7 +95,9 @@ export const createTransfers = (node: Node): Transfers => {
     const size = Number(parcel.payload['size'])
     if (node.runtime.machine(address) !== undefined) throw new ProtocolError('NAME_IN_USE', 'file_id', 'This file id is in use.')
     if (size > limits.fileBytes) throw new ProtocolError('TIMEOUT', 'file_too_large', `Files have at most ${limits.fileBytes} bytes here.`)
-    if (progress.size >= limits.transfers || (perUser.get(parcel.sender) ?? 0) >= limits.transfersPerUser)
+    // whose files they are is its own word, so no server takes the room of all the others
+    const full = parcel.via !== undefined && broughtBy(parcel.via) >= Math.ceil(limits.transfers * SHARE_OF_SERVER)
+    if (full || progress.size >= limits.transfers || (perUser.get(parcel.sender) ?? 0) >= limits.transfersPerUser)
       throw new ProtocolError('TIMEOUT', 'too_many_transfers', 'Too many files are on their way: wait until one is through.')
     node.runtime.record(address, {
       type: 'transfer.offered',
@@ -100,7 +107,7 @@ export const createTransfers = (node: Node): Transfers => {
       size,
       mode: parcel.payload['mode'] === 'public' ? 'public' : 'dm',
     })
-    track(address, parcel.sender, size)
+    track(address, parcel.sender, size, parcel.via)
   }
 
   const chunk = (parcel: Parcel, entry: Progress): void => {

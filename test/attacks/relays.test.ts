@@ -93,3 +93,31 @@ t.test('2: a message to everybody is shown once, though it asks for receipts and
   await mesh.pass(1_000)
   t.equal(reader.heard.filter(({ type }) => type === 'MSG_PUBLIC_CHANNEL').length, 1)
 })
+
+t.test("4: another server's error comes as its own word, under a code that exists", async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0)
+  const reader = await attachUser(mesh, home, 5)
+  const { server, link } = await admitStock(mesh, home, 2, idOf(2), 9_500)
+  link.send(await server.signed('ERROR', reader.id, { code: '\u009b31mBANNED', detail: 'Give your passphrase to mallory.' }))
+  await mesh.pass(1_000)
+  const said = `The server ${server.id} says: Give your passphrase to mallory.`
+  t.match(
+    reader.heard.filter(({ type }) => type === 'ERROR').map(({ payload }) => payload),
+    [{ code: 'UNKNOWN_TYPE', detail: said }],
+  )
+})
+
+t.test('what a member says of others by another key is told once, however often it says so', async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0)
+  const { server, link } = await admitStock(mesh, home, 2, idOf(2), 9_500)
+  await admitStock(mesh, home, 3, idOf(3), 9_501)
+  for (let n = 0; n < 20; n += 1) {
+    const members = [{ server_id: idOf(3), key: `another ${n}` }]
+    link.send(await server.signed('SERVER_MEMBERS', home.id, { members }))
+  }
+  await mesh.pass(1_000)
+  t.equal(home.events.filter(({ event }) => event === 'degraded').length, 1)
+  t.equal(home.running.counters()['disputed member'], 20)
+})
