@@ -170,6 +170,7 @@ const chat = async (options: ChatOptions): Promise<void> => {
 
   if (interactive) {
     terminal = createChatTerminal({
+      streams: { input: process.stdin, output: process.stdout },
       historyFile: join(data, 'history'),
       names: () => client.users().flatMap(user => ('found' in client.resolve(user.name) ? [user.name] : [user.user_id])),
       line: line => {

@@ -139,8 +139,10 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     if (left.length === 0) queues.delete(entry.to)
     else queues.set(entry.to, left)
     // what waits stays on the disk: its mailbox may be lost with a server
-    const mailed = state === 'waiting' ? waiting.makeRoom() : [{ remove: { recipient: entry.to, ids: [id] } }]
-    journal.record(`user:${entry.to}`, { type: 'message.settled', id, to: entry.to, state }, mailed)
+    const stays = state === 'waiting'
+    if (stays) waiting.makeRoom(entry.bytes)
+    const settled = { type: 'message.settled', id, to: entry.to, state, ...(stays && { bytes: entry.bytes }) } as const
+    journal.record(`user:${entry.to}`, settled, stays ? [] : [{ remove: { recipient: entry.to, ids: [id] } }])
     journal.release(() => {
       const failed = FAILED.has(state)
       if (!failed) say(entry)
@@ -235,7 +237,8 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
         if (known === undefined || sig === undefined || !(await verifyPayload(crypto, known.verify, payloadText, sig))) return
       } else if (from !== server) return
       for (const id of theirs) {
-        if (entries.get(id)?.to === recipient) settle(id, state)
+        if (state === 'unknown') waiting.missed(id)
+        else if (entries.get(id)?.to === recipient) settle(id, state)
         else if (state === 'delivered' || state === 'refused') waiting.read(id, recipient, state)
       }
     },

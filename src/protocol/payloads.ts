@@ -234,7 +234,7 @@ export const service = {
     sender: userId,
     recipient: userId,
     refs: z.array(z.string().min(1).max(64)).min(1).max(limits.maxRefs),
-    state: z.enum(['delivered', 'refused', 'waiting', 'full', 'passed']),
+    state: z.enum(['delivered', 'refused', 'waiting', 'full', 'passed', 'unknown']),
   }),
   RECEIPT_ASK: z.looseObject({
     /** Said by the sender's server. */

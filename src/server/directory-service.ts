@@ -1,7 +1,5 @@
 /** What users ask their server: who is online, and by which key somebody signs (SOCP §13, §14). */
-import type { Claim } from '../domain/claims.ts'
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
-import { surenessOf } from '../domain/standing.ts'
 import { tlsOf } from '../protocol/address.ts'
 import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
 import type { Frame } from '../protocol/envelope.ts'
@@ -15,6 +13,7 @@ import { mayDial } from './may-dial.ts'
 import { inParts } from './parts.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { knowsPresence } from './standings.ts'
+import { type ClaimPresence, presenceOf } from './sureness.ts'
 
 export interface DirectoryService {
   /** Answers in the form of the name that the request came under, in parts; says how many. */
@@ -54,18 +53,8 @@ export const createDirectoryService = (node: Node): DirectoryService => {
       user_id: entry.id,
       display_name: displayName(claim.meta, entry.id),
       server_id: claim.server,
-      presence: presenceOf(entry, claim),
+      presence: listedPresence(presenceOf(node.state, node.runtime.machine, entry, claim.server)),
     }
-  }
-
-  const presenceOf = (entry: DirectoryUser, { server }: Claim): ListedUser['presence'] => {
-    if (server !== node.self.id) {
-      const sure = surenessOf(node.state.directory.standings, server, entry.id)
-      if (sure === 'lapsed' || (sure === 'online' && !node.links.isLinked(server))) return 'suspect'
-      return sure
-    }
-    if (entry.local === 'attached') return 'online'
-    return node.runtime.machine(`session:${entry.id}`)?.context['why'] === 'restart' ? 'recovered' : 'away'
   }
   /** As programs know it that do not ask how sure we are. */
   const plain = (user: ListedUser): ListedUser => ({ ...user, presence: user.presence === 'online' ? 'online' : 'away' })
@@ -134,6 +123,9 @@ export const createDirectoryService = (node: Node): DirectoryService => {
     },
   }
 }
+
+/** Who is listed is not lapsed. */
+const listedPresence = (presence: ClaimPresence): ListedUser['presence'] => (presence === 'lapsed' ? 'suspect' : presence)
 
 /** Canonical text writes six bytes for a letter at most; keys and presence take less than 100. */
 const bytesOf = ({ user_id, server_id, display_name }: ListedUser): number =>

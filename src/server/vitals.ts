@@ -108,6 +108,7 @@ export const createVitals = (node: Node): Vitals => {
       }
       const sockets = node.connections.sizes()
       for (const [priority, waiting] of Object.entries(node.signer.depths())) add(`signing_queue ${priority}`, waiting)
+      add('signing_rate', Math.round(node.pace.perSecond()))
       for (const priority of priorities) add(`refusing ${priority}`, node.load.refusing.includes(priority) ? 1 : 0)
       for (const [name, size] of Object.entries(kept())) add(`kept ${name}`, size)
       return {
