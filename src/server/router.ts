@@ -159,8 +159,9 @@ export const createRouter = (node: Node): Router => {
       const failed = (error: unknown): void => {
         undeliverable(connection, sender.id, 'TIMEOUT', error instanceof Error ? error.message : String(error), reference)
       }
-      if (isFile(frame.type)) node.transfers.advance(parcel, route, failed)
-      else if (!route(parcel, failed)) {
+      const advanced = isFile(frame.type) ? node.transfers.advance(parcel, route, failed) : route(parcel, failed) ? 'routed' : 'nobody'
+      if (advanced === 'late') return
+      if (advanced === 'nobody') {
         const home = homeFor(parcel)
         if (home === undefined || home === 'local' || !asksReceiptOf(parcel))
           undeliverable(connection, sender.id, 'USER_NOT_FOUND', `${parcel.recipient} is not online.`, reference)
@@ -201,8 +202,7 @@ export const createRouter = (node: Node): Router => {
         }
         // we both think that the other has them: nobody bounces it on
       } else if (isFile(inner)) {
-        node.transfers.advance(parcel, deliverHere, () => {})
-        return
+        if (node.transfers.advance(parcel, deliverHere, () => {}) !== 'nobody') return
       } else if (home === 'local' && deliverHere(parcel, () => {})) return
       const detail = `${recipient} is not online at ${node.self.id}.`
       const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel, node.ports.crypto) }, 'message')

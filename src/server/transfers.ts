@@ -1,4 +1,5 @@
 /** Files on their way through this server: one actor and one machine for each, with the counting beside it (SOCP §9.4). */
+import { createRecent } from '../crypto/recent.ts'
 import type { TransferEffects } from '../machines/transfer.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, FileId, UserId } from '../protocol/ids.ts'
@@ -8,9 +9,12 @@ import type { Parcel } from './parcel.ts'
 
 type Route = (parcel: Parcel, failed: (error: unknown) => void) => boolean
 
+/** `nobody`: none is there to take it, and the file has failed. `late`: it had failed before, of which its sender was told. */
+export type Advanced = 'routed' | 'nobody' | 'late'
+
 export interface Transfers {
   /** Takes the next frame of a file and routes it; throws a `ProtocolError` when it is out of place. */
-  advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): void
+  advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): Advanced
   start(): void
   readonly effects: {
     armExpiry(params: TransferEffects['armExpiry']): void
@@ -34,6 +38,9 @@ interface Progress {
 /** Ciphertext bytes of one OAEP block of RSA-4096, and the smallest plaintext that stock programs put into one. */
 const BLOCK = { ciphertext: 512, leastPlaintext: 190 } as const
 const WATCH_MS = 5_000
+/** Files that failed and of which more may be on its way. */
+const KEPT_FAILED = 4_096
+const OFFLINE = 'the recipient is not online'
 
 /** Others' ids may hold a slash; escaped, the three parts stay apart. */
 const transferAddress = (file: string, sender: string, recipient: string): Address =>
@@ -42,6 +49,7 @@ const transferAddress = (file: string, sender: string, recipient: string): Addre
 export const createTransfers = (node: Node): Transfers => {
   const progress = new Map<Address, Progress>()
   const perUser = new Map<UserId, number>()
+  const gaveUp = createRecent<Address, true>(KEPT_FAILED)
 
   const addressOf = ({ payload, sender, recipient }: Parcel): Address => transferAddress(String(payload['file_id']), sender, recipient)
   const addressOfOffer = ({ offer: { file, sender, recipient } }: TransferEffects['closeTransfer']): Address =>
@@ -116,12 +124,17 @@ export const createTransfers = (node: Node): Transfers => {
       const address = addressOf(parcel)
       if (parcel.inner === 'FILE_START') offer(parcel, address)
       const entry = progress.get(address)
+      if (entry === undefined && gaveUp.get(address) !== undefined) {
+        node.count('refused', 'file_failed')
+        return 'late'
+      }
       if (entry === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_transfer', 'This file was not offered, or is over.')
       if (parcel.inner === 'FILE_CHUNK') chunk(parcel, entry)
       if (parcel.inner === 'FILE_END') node.runtime.record(address, { type: 'transfer.ended', file: fileOf(address), chunks: entry.chunks })
-      if (route(parcel, failed)) return
-      fail(address, 'the recipient is not online')
-      throw new ProtocolError('USER_NOT_FOUND', 'offline')
+      if (route(parcel, failed)) return 'routed'
+      fail(address, OFFLINE)
+      node.count('refused', 'offline')
+      return 'nobody'
     },
     start() {
       node.timers.every(WATCH_MS, () => {
@@ -146,10 +159,13 @@ export const createTransfers = (node: Node): Transfers => {
         untrack(addressOfOffer(params))
       },
       abortTransfer(params) {
-        untrack(addressOfOffer(params))
-        const connection = node.sessions.connectionOf(params.offer.sender)
-        if (connection !== undefined)
-          node.refusals.tell(connection, params.offer.sender, 'TIMEOUT', `The file was given up: ${params.why}.`, params.offer.file)
+        const { offer, why } = params
+        const address = addressOfOffer(params)
+        gaveUp.set(address, true)
+        untrack(address)
+        // whoever offered it to nobody is answered by the router
+        const connection = why === OFFLINE ? undefined : node.sessions.connectionOf(offer.sender)
+        if (connection !== undefined) node.refusals.tell(connection, offer.sender, 'TIMEOUT', `The file was given up: ${why}.`, offer.file)
       },
     },
   }
