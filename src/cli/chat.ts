@@ -36,6 +36,8 @@ interface ChatOptions {
   readonly json?: true
 }
 
+/** Milliseconds after which a person is told that nothing has answered yet. */
+const patienceMs = 1_500
 /** Milliseconds that a script's server has to answer, and that what was sent has to finish in. */
 const startMs = 10_000
 const finishMs = 10_000
@@ -102,11 +104,7 @@ const chat = async (options: ChatOptions): Promise<void> => {
     },
   })
   const voice = options.json === true ? jsonVoice() : humanVoice(client, () => terminal)
-  let lastError = ''
-  client.events$.subscribe(event => {
-    if (event.event === 'error') lastError = event.detail
-    voice.event(event)
-  })
+  client.events$.subscribe(voice.event)
 
   const finish = async (): Promise<void> => {
     const late = new Promise<'late'>(resolve => {
@@ -157,7 +155,7 @@ const chat = async (options: ChatOptions): Promise<void> => {
       }),
     ])
     if (!started) {
-      tell(`socp: ${lastError === '' ? `The server at ${url} did not answer within ${startMs / 1_000} s.` : lastError}`)
+      tell(`socp: No server let us in within ${startMs / 1_000} s: nothing was sent.`)
       end(exitCodes.failed)
       return
     }
@@ -177,6 +175,13 @@ const chat = async (options: ChatOptions): Promise<void> => {
         if (!finishing) session.line(line)
       },
       ended: quit,
+    })
+    let told = false
+    void Promise.race([once(client, 'ready'), once(client, 'error')]).then(() => {
+      told = true
+    })
+    clock.after(patienceMs, () => {
+      if (!told) voice.lines([`Connecting to ${url} …`])
     })
     client.connect()
   } else {

@@ -140,7 +140,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     attachment = undefined
     gone()
     if (closing) return
-    const why = `The connection to the server was lost${reason === '' ? '' : ` (${cleanLine(reason, 120)})`}.`
+    const why = `The connection to the server was lost${reason === '' ? '' : ` (${cleanLine(reason, 120).replace(/\.$/, '')})`}.`
     if (before !== undefined) {
       // two programs with one identity would otherwise throw each other out as fast as they can dial
       if (ports.clock.monotonic() - attachedAt >= steadyMs) failures = 0
@@ -248,7 +248,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     try {
       await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes, ...servers.guard(url) }, open(url))
     } catch (error) {
-      if (error instanceof NetworkError) tell('UNREACHABLE', `The server at ${url} cannot be reached: ${error.message}`)
+      if (error instanceof NetworkError) tell('UNREACHABLE', `${error.message} Trying again.`)
       else options.problem('INTERNAL', error instanceof Error ? error.message : 'Dialling failed.')
       again()
     } finally {

@@ -155,13 +155,14 @@ export const createGossip = (node: Node): Gossip => {
     if (counts !== undefined && counts !== own) {
       // a live socket gives way to nothing less than the user's own signature
       if (entry.local === 'detached' || counts.attachedAt !== undefined) {
-        node.sessions.movedAway(user, `You have attached at the server ${counts.server}: this session is over.`)
+        node.sessions.movedAway(user, `A program with your key has attached at the server ${counts.server}: this session is over.`)
         return
       }
     }
     for (const { server, attachedAt } of others) {
-      const theirs = own.attachedAt !== undefined && attachedAt !== undefined ? 'that session ends' : 'both go on'
-      once(user, server, `The server ${server} says that you are attached there too: ${theirs}. If that was not you, tell your operator.`)
+      // by their own signature they were there before they came here: that session ends without a word
+      if (own.attachedAt !== undefined && attachedAt !== undefined) continue
+      once(user, server, `The server ${server} says that you are attached there too: both go on. If that is not you, tell your operator.`)
     }
   }
 

@@ -57,9 +57,10 @@ const DROPPED: ReadonlySet<string> = new Set(['age', 'extras'])
 /** Words that our own code writes into facts; anything else there came from others. */
 const OWN_WORDS: ReadonlySet<string> = new Set([
   ...['operator', 'dialled', 'accepted', 'dm', 'public', 'stopping', 'left', 'moved', 'did not return', 'closed', 'goodbye'],
+  'the connection broke',
   ...['banned', 'unpinned'],
   ...['the recipient is not online', 'more came than was offered', 'nothing came', 'stalled', 'internal error'],
-  ...['another socket carries this link', 'another socket of this user has taken over', 'this server is going down'],
+  ...['another socket carries this link', 'a program with your key has attached here', 'this server is going down'],
   ...['SIGINT', 'SIGTERM', 'SIGHUP'],
   ...['delivered', 'refused', 'handed', 'expired', 'gone'],
 ])

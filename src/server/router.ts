@@ -187,8 +187,9 @@ export const createRouter = (node: Node): Router => {
       const failed = (error: unknown): void => {
         undeliverable(connection, sender.id, 'TIMEOUT', error instanceof Error ? error.message : String(error), reference)
       }
-      if (isFile(frame.type)) node.transfers.advance(parcel, route, failed)
-      else if (!route(parcel, failed)) {
+      const advanced = isFile(frame.type) ? node.transfers.advance(parcel, route, failed) : route(parcel, failed) ? 'routed' : 'nobody'
+      if (advanced === 'late') return
+      if (advanced === 'nobody') {
         if (home === undefined || home === 'local' || !asksReceiptOf(parcel))
           undeliverable(connection, sender.id, 'USER_NOT_FOUND', `${parcel.recipient} is not online.`, reference)
         else undeliverable(connection, sender.id, 'TIMEOUT', `The server of ${parcel.recipient} cannot be reached now.`, reference)

@@ -210,7 +210,7 @@ export const createSessions = (node: Node): Sessions => {
     },
     effects: {
       closeReplacedSocket({ user }) {
-        sessions.get(user)?.replaced.shift()?.close(1000, 'another socket of this user has taken over')
+        sessions.get(user)?.replaced.shift()?.close(1000, 'a program with your key has attached here')
       },
       armGrace({ user, at }) {
         const restarted = node.runtime.machine(address(user))?.context['why'] === 'restart'

@@ -9,9 +9,12 @@ import type { Parcel } from './parcel.ts'
 
 type Route = (parcel: Parcel, failed: (error: unknown) => void) => boolean
 
+/** `nobody`: none is there to take it, and the file has failed. `late`: it had failed before, of which its sender was told. */
+export type Advanced = 'routed' | 'nobody' | 'late'
+
 export interface Transfers {
   /** Takes the next frame of a file and routes it; throws a `ProtocolError` when it is out of place. */
-  advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): void
+  advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): Advanced
   /** The same of a user of another server: what is wrong is no word about that server. Answers it, but once for each file. */
   fromServer(parcel: Parcel, route: Route): ProtocolError | undefined
   start(): void
@@ -41,8 +44,9 @@ const BLOCK = { ciphertext: 512, leastPlaintext: 190 } as const
 const WATCH_MS = 5_000
 /** Of the files that may be on their way at once. */
 const SHARE_OF_SERVER = 0.25
-/** Files that were refused, and are remembered: what is still on its way of them is only counted. */
-const KEPT_REFUSED = 4_096
+/** Files that failed or were refused, and of which more may be on its way: it is only counted. */
+const KEPT_FAILED = 4_096
+const OFFLINE = 'the recipient is not online'
 
 /** Others' ids may hold a slash; escaped, the three parts stay apart. */
 const transferAddress = (file: string, sender: string, recipient: string): Address =>
@@ -51,7 +55,7 @@ const transferAddress = (file: string, sender: string, recipient: string): Addre
 export const createTransfers = (node: Node): Transfers => {
   const progress = new Map<Address, Progress>()
   const perUser = new Map<UserId, number>()
-  const refused = createRecent<Address, true>(KEPT_REFUSED)
+  const gaveUp = createRecent<Address, true>(KEPT_FAILED)
 
   const addressOf = ({ payload, sender, recipient }: Parcel): Address => transferAddress(String(payload['file_id']), sender, recipient)
   const addressOfOffer = ({ offer: { file, sender, recipient } }: TransferEffects['closeTransfer']): Address =>
@@ -128,26 +132,31 @@ export const createTransfers = (node: Node): Transfers => {
     const address = addressOf(parcel)
     if (parcel.inner === 'FILE_START') offer(parcel, address)
     const entry = progress.get(address)
+    if (entry === undefined && gaveUp.get(address) !== undefined) {
+      node.count('refused', 'file_failed')
+      return 'late'
+    }
     if (entry === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_transfer', 'This file was not offered, or is over.')
     if (parcel.inner === 'FILE_CHUNK') chunk(parcel, entry)
     if (parcel.inner === 'FILE_END') node.runtime.record(address, { type: 'transfer.ended', file: fileOf(address), chunks: entry.chunks })
-    if (route(parcel, failed)) return
-    fail(address, 'the recipient is not online')
-    throw new ProtocolError('USER_NOT_FOUND', 'offline')
+    if (route(parcel, failed)) return 'routed'
+    fail(address, OFFLINE)
+    node.count('refused', 'offline')
+    return 'nobody'
   }
 
   return {
     advance,
     fromServer(parcel, route) {
       try {
-        advance(parcel, route, () => {})
-        return undefined
+        if (advance(parcel, route, () => {}) !== 'nobody') return undefined
+        return new ProtocolError('USER_NOT_FOUND', 'offline', `${parcel.recipient} is not online at ${node.self.id}.`)
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error
         node.count('refused', error.reason)
         const address = addressOf(parcel)
-        const told = parcel.inner !== 'FILE_START' && refused.get(address) !== undefined
-        refused.set(address, true)
+        const told = parcel.inner !== 'FILE_START' && gaveUp.get(address) !== undefined
+        gaveUp.set(address, true)
         return told ? undefined : error
       }
     },
@@ -174,10 +183,13 @@ export const createTransfers = (node: Node): Transfers => {
         untrack(addressOfOffer(params))
       },
       abortTransfer(params) {
-        untrack(addressOfOffer(params))
-        const connection = node.sessions.connectionOf(params.offer.sender)
-        if (connection !== undefined)
-          node.refusals.tell(connection, params.offer.sender, 'TIMEOUT', `The file was given up: ${params.why}.`, params.offer.file)
+        const { offer, why } = params
+        const address = addressOfOffer(params)
+        gaveUp.set(address, true)
+        untrack(address)
+        // whoever offered it to nobody is answered by the router
+        const connection = why === OFFLINE ? undefined : node.sessions.connectionOf(offer.sender)
+        if (connection !== undefined) node.refusals.tell(connection, offer.sender, 'TIMEOUT', `The file was given up: ${why}.`, offer.file)
       },
     },
   }

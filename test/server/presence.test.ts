@@ -150,6 +150,10 @@ t.test('two live sessions that a partition let happen end as one, the same every
   t.match(older.heard.find(({ type }) => type === 'ERROR')?.payload, { code: 'NAME_IN_USE', detail: /attached at the server/ })
   t.match(older.ended, [{ code: 1000 }])
   t.same(newer.ended, [])
+  t.notOk(
+    newer.heard.some(({ type }) => type === 'ERROR'),
+    'nobody is alarmed by where they were themselves before',
+  )
   t.equal((await listFor(mesh, seer))[newer.id], 'online at 1')
 })
 
