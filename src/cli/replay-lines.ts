@@ -3,7 +3,7 @@ import type { MachineView } from '../actors/contract.ts'
 import type { PastState } from '../server/time-travel.ts'
 import type { Models } from '../store/durable-log.ts'
 import { jsonLine, shown, styled } from './output.ts'
-import { section, shortKey } from './state.ts'
+import { claimed, section, shortKey } from './state.ts'
 
 type Row = Readonly<Record<string, unknown>>
 const rowsOf = (part: Readonly<Record<string, unknown>>): readonly (readonly [key: string, row: Row])[] =>
@@ -18,7 +18,7 @@ export const machineLines = (address: string, { state, context }: MachineView, s
 ]
 
 const where = ({ local, claims }: Row): string => {
-  const servers = (claims as readonly Row[]).map(({ server_id }) => `at ${text(server_id)}`).join(', ')
+  const servers = (claims as readonly Row[]).map(({ server_id, presence }) => claimed(text(server_id), text(presence))).join('; ')
   return local === null ? servers : text(local)
 }
 

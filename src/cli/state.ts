@@ -43,6 +43,9 @@ export const section = (title: string, rows: readonly (readonly string[])[]): re
   return ['', `${styled('bold', title)} (${rows.length})`, ...lines]
 }
 
+/** Where a server says that somebody is, and what makes that unsure. */
+export const claimed = (server: string, presence: string): string => `at ${server}${presence === 'online' ? '' : `, ${presence}`}`
+
 /** Keys are compared by people elsewhere (`socp keys show`): here their beginning tells them apart. */
 export const shortKey = (pubkey: string): string => `…${pubkey.slice(-24)}`
 
@@ -55,7 +58,7 @@ const humanLines = ({ seq, server_id, epoch, running, directory, pins, bans, mac
     directory.map(({ user_id, local, claims }) => [
       user_id,
       claims[0]?.name ?? '',
-      local ?? claims.map(claim => `at ${claim.server_id}`).join(', '),
+      local ?? claims.map(({ server_id, presence }) => claimed(server_id, presence)).join('; '),
     ]),
   ),
   ...section(

@@ -4,6 +4,7 @@ import { createHost, type Host, type HostSnapshot } from '../actors/host.ts'
 import type { SetAside } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
 import { emptyNodeState, evolveNode, type NodeState } from '../domain/node-state.ts'
+import { type Sureness, surenessOf } from '../domain/standing.ts'
 import { type NodeSnapshot, restoreNode, snapshotOfNode } from '../domain/node-snapshot.ts'
 import { bootstrapMachine } from '../machines/bootstrap.ts'
 import { linkMachine } from '../machines/link.ts'
@@ -74,6 +75,8 @@ export interface NodeView {
     readonly claims: readonly {
       readonly server_id: string
       readonly name: string | undefined
+      /** How sure that is: `online` is confirmed, and what `lapsed` is not listed. */
+      readonly presence: Sureness
       readonly seq: readonly number[] | undefined
     }[]
   }[]
@@ -104,7 +107,12 @@ export const viewOfNode = ({ state, host }: NodeFold, seq: number): NodeView => 
     .map(user => ({
       user_id: user.id,
       local: user.local,
-      claims: user.claims.map(claim => ({ server_id: claim.server, name: claim.meta.display_name, seq: claim.seq })),
+      claims: user.claims.map(({ server, meta, seq: order }) => ({
+        server_id: server,
+        name: meta.display_name,
+        presence: surenessOf(state.directory.standings, server, user.id),
+        seq: order,
+      })),
     })),
   pins: {
     users: byKey([...state.directory.pins].map(([id, { pubkey, proven }]) => [id, { pubkey, proven }])),

@@ -1,5 +1,6 @@
 /** What a node's state is made of, piece by piece, and which pieces a fact can change: so that a change is found without comparing all. */
 import type { Fact } from '../domain/facts.ts'
+import { moveStandings, surenessOf } from '../domain/standing.ts'
 import { tlsOf } from '../protocol/address.ts'
 import type { Address, ServerId, UserId } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
@@ -29,6 +30,7 @@ const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unkno
         claims: user.claims.map(({ server, seq, meta, caps }) => ({
           server_id: server,
           name: meta.display_name ?? null,
+          presence: surenessOf(state.directory.standings, server, user.id),
           seq: seq ?? null,
           meta,
           caps,
@@ -94,6 +96,12 @@ const ofUser = (user: string): readonly Piece[] => [
 /** Facts after which a server's users are not listed any more. */
 const LOSES_USERS: ReadonlySet<Fact['type']> = new Set(['server.forgotten', 'server.banned', 'server.trusted'])
 
+/** The users whom a server claims: how sure that is hangs on its link. */
+const usersOf = (server: ServerId, { state }: NodeFold): readonly Piece[] =>
+  [...state.directory.users.values()]
+    .filter(({ claims }) => claims.some(claim => claim.server === server))
+    .map(({ id }) => ({ part: 'directory', key: id }))
+
 /** Kind of fact (before the dot) → pieces that it may change beside the machine of its stream. A kind without a row may change any. */
 const reach: Readonly<Record<string, (fact: never, fold: NodeFold) => readonly Piece[]>> = {
   node: (fact: Fact, fold) => (fact.type === 'node.started' ? all(fold, 'node', 'machines', 'directory') : all(fold, 'node')),
@@ -102,7 +110,10 @@ const reach: Readonly<Record<string, (fact: never, fold: NodeFold) => readonly P
     { part: 'bans', key: fact.server },
     ...(LOSES_USERS.has(fact.type) ? all(fold, 'directory') : []),
   ],
-  link: (fact: Extract<Fact, { readonly server: ServerId }>) => [{ part: 'pins.servers', key: fact.server }],
+  link: (fact: Extract<Fact, { readonly server: ServerId }>, fold) => [
+    { part: 'pins.servers', key: fact.server },
+    ...(moveStandings(fact.type) ? usersOf(fact.server, fold) : []),
+  ],
   session: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
   user: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
   receipt: () => [],

@@ -5,7 +5,7 @@ import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
 import type { Fact } from '../../src/domain/facts.ts'
 import { nodeClock } from '../../src/ports/node/clock.ts'
 import { nodeRandom } from '../../src/ports/node/random.ts'
-import type { PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
+import type { Base64Url, PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
 import { openSqliteLog } from '../../src/store/sqlite-log.ts'
 import { testKey } from '../helpers/test-keys.ts'
 import { runSocp } from './run-socp.ts'
@@ -65,6 +65,49 @@ t.test('directory, pins and machines are told, while the log is open and after',
   const forPeople = await runSocp(['state', '--data', data])
   for (const text of [self, peer, user, 'peer.example:9001', 'Ann']) t.ok(forPeople.stdout.includes(text), text)
   t.notMatch(forPeople.stdout, '\u001b')
+})
+
+t.test('users of a server that is silent or lost are shown as what they are, also in the past, and what changed it is found', async t => {
+  const data = t.testdir()
+  const [userKey, peerKey] = (await Promise.all([testKey(0), testKey(1)])).map(({ publicText }) => publicText) as [
+    PublicKeyText,
+    PublicKeyText,
+  ]
+  const log = await openSqliteLog<Fact>({
+    file: join(data, 'log.db'),
+    sha256: bytes => nodeCrypto().sha256(bytes),
+    randomBytes: length => nodeRandom().bytes(length),
+    endOfTick: run => nodeClock().endOfTick(run),
+  })
+  const link = `link:${peer}` as const
+  const pinned: Fact = { type: 'server.pinned', server: peer, pubkey: peerKey, host: 'peer.example', port: 9001, vouchedBy: 'operator' }
+  const advertised = { type: 'user.advertised', user, server: peer, pubkey: userKey, meta: { display_name: 'Ann' }, caps: [] } as const
+  await log.append(
+    [
+      { stream: 'node', at: 1, fact: { type: 'node.started', server: self, epoch: log.epoch } },
+      { stream: `server:${peer}`, at: 2, fact: pinned },
+      { stream: link, at: 3, fact: { type: 'link.linked', server: peer, direction: 'dialled', proven: true, caps: ['presence-digest'] } },
+      { stream: `user:${user}`, at: 4, fact: { ...advertised, digest: 'AAAAAAAAAAAAAAAAAAAAAA' as Base64Url } },
+      { stream: link, at: 5, fact: { type: 'link.silent', server: peer } },
+      { stream: link, at: 6, fact: { type: 'link.lapsed', server: peer } },
+    ],
+    { expected: { epoch: log.epoch } },
+  )
+  await log.close()
+  for (const [until, presence, words] of [
+    ['4', 'online', `at ${peer}`],
+    ['5', 'suspect', `at ${peer}, suspect`],
+    ['6', 'lapsed', `at ${peer}, lapsed`],
+  ] as const) {
+    const { stdout } = await runSocp(['replay', '--data', data, '--until', until, '--json'])
+    t.match(JSON.parse(stdout), { directory: { [user]: { claims: [{ presence }] } } })
+    t.match((await runSocp(['replay', '--data', data, '--until', until])).stdout, new RegExp(`Ann +${words}$`, 'm'))
+  }
+  t.match(JSON.parse((await runSocp(['state', '--data', data, '--json'])).stdout), { directory: [{ claims: [{ presence: 'lapsed' }] }] })
+  t.match((await runSocp(['state', '--data', data])).stdout, new RegExp(`Ann +at ${peer}, lapsed$`, 'm'))
+  t.match(JSON.parse((await runSocp(['replay', '--data', data, '--diff', '4..6', '--json'])).stdout), {
+    changes: [{ part: 'machines' }, { part: 'directory', key: user, facts: [5, 6] }],
+  })
 })
 
 t.test('no log is one sentence and 78', async t => {
