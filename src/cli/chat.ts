@@ -106,6 +106,11 @@ const chat = async (options: ChatOptions): Promise<void> => {
   client.events$.subscribe(event => {
     if (event.event === 'error') lastError = event.detail
     voice.event(event)
+    // two scripts with one key would only throw each other out
+    if (event.event === 'offline' && event.final === true && !interactive) {
+      tell(`socp: ${event.why}`)
+      end(exitCodes.failed)
+    }
   })
 
   const finish = async (): Promise<void> => {

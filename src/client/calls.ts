@@ -27,6 +27,8 @@ export interface Calls {
   sendFile(to: string, path: string, options?: CallOptions & { readonly progress?: Progress }): Promise<boolean>
   /** Takes the changed keys of a person for theirs, or without a name the changed key of the server. Answered by `trusted` or `error`. */
   trust(name: string | undefined, options?: CallOptions): boolean
+  /** Attaches again after another program with this key has taken over; `error` when it is attached. False then. */
+  resume(options?: CallOptions): boolean
   /** Who is online, sorted by name. */
   users(): readonly ListedUser[]
   resolve(name: string): Resolution<Member>
@@ -129,6 +131,11 @@ export const createCalls = (options: CallsOptions): Calls => {
       if (member === undefined) return false
       const outcome = await sendFile(member.id, path, progress)
       return outcome.unreadable === true ? fail('FILE_UNREADABLE', outcome.why ?? '', ref) : settled(member.id, outcome, ref)
+    },
+    resume: ({ ref } = {}) => {
+      if (attached() !== undefined) return fail('CONNECTED', 'You are connected already.', ref)
+      retry()
+      return true
     },
     trust: (typed, { ref } = {}) => {
       const refs = ref === undefined ? {} : { ref }
