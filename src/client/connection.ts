@@ -143,7 +143,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     attachment = undefined
     gone()
     if (closing) return
-    const said = reason === '' ? '' : ` (${cleanLine(reason, 120)})`
+    const said = reason === '' ? '' : ` (${cleanLine(reason, 120).replace(/\.$/, '')})`
     if (before !== undefined) {
       // whoever cuts us again and again is not dialled as fast as we can
       if (ports.clock.monotonic() - attachedAt >= steadyMs) failures = 0
@@ -243,7 +243,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     try {
       await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes, ...servers.guard(url) }, open(url))
     } catch (error) {
-      if (error instanceof NetworkError) tell('UNREACHABLE', `The server at ${url} cannot be reached: ${error.message}`)
+      if (error instanceof NetworkError) tell('UNREACHABLE', `${error.message} Trying again.`)
       else options.problem('INTERNAL', error instanceof Error ? error.message : 'Dialling failed.')
       again()
     } finally {

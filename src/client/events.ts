@@ -25,6 +25,8 @@ export interface SentEvent {
   readonly ref: string | null
   /** A user_id, or `public`. */
   readonly to: string
+  /** The name of what was sent, when that is a file. */
+  readonly file?: string
   readonly status: SentStatus
   /** When it failed, or is sent later than at once: one sentence. */
   readonly why?: string

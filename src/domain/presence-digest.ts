@@ -17,6 +17,8 @@ export interface DigestTree {
   /** 12 bytes in base64url over the entries of a part; the empty text when there are none. */
   digest(prefix: string): string
   entries(prefix: string): readonly DigestEntry[]
+  /** How many entries a part has. */
+  count(prefix: string): number
 }
 
 /** Entries that are listed rather than divided further. */
@@ -71,12 +73,22 @@ export function* digestTreeInTurns(entries: readonly DigestEntry[], sha256: Sha2
     return texts.slice(first, first + PARTS / 16 ** prefix.length).join('')
   }
 
+  const digestOf = (prefix: string): string => {
+    const text = textOf(prefix)
+    return text === '' ? '' : toBase64Url(sha256(utf8(text)).subarray(0, DIGEST_BYTES))
+  }
+  /** Of large parts: whoever asks for the same one again and again must not have all users hashed each time. */
+  const kept = new Map<string, string>()
+
   return {
     size: keyed.length,
     entries: prefix => part(prefix).map(({ entry }) => entry),
+    count: prefix => placeOf(`${prefix}g`) - placeOf(prefix),
     digest(prefix) {
-      const text = textOf(prefix)
-      return text === '' ? '' : toBase64Url(sha256(utf8(text)).subarray(0, DIGEST_BYTES))
+      if (prefix.length > 2) return digestOf(prefix)
+      const digest = kept.get(prefix) ?? digestOf(prefix)
+      kept.set(prefix, digest)
+      return digest
     },
   }
 }
@@ -101,7 +113,7 @@ export interface Told {
 
 /** Answers a question about parts: digests of their sixteen parts, or their entries where there are few. */
 export const tellParts = (tree: DigestTree, seq: PresenceSeq, prefixes: readonly string[]): Told => {
-  const isLeaf = (prefix: string): boolean => prefix.length >= 2 * KEY_BYTES || tree.entries(prefix).length <= LEAF
+  const isLeaf = (prefix: string): boolean => prefix.length >= 2 * KEY_BYTES || tree.count(prefix) <= LEAF
   return {
     seq,
     nodes: prefixes

@@ -28,6 +28,8 @@ export const limits = {
   blockBytes: 446,
   /** Messages that one RECEIPT names. */
   maxRefs: 64,
+  /** Characters of a RECEIPT's payload: 64 names of 64 characters, two ids, and some room. */
+  maxReceiptText: 8_192,
   /** Users in one LIST_RESPONSE. */
   maxListed: 200,
   /** Parts of a presence digest in one question or answer: 24 of at most 16 users of 64 characters, or of 16 digests, fit into a frame. */

@@ -10,6 +10,7 @@ import { createRecent } from '../crypto/recent.ts'
 import type { Connection, UserPeer } from './connection.ts'
 import type { Node } from './node.ts'
 import { mayDial } from './may-dial.ts'
+import { inParts } from './parts.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { knowsPresence } from './standings.ts'
 import { type ClaimPresence, presenceOf } from './sureness.ts'
@@ -68,12 +69,9 @@ export const createDirectoryService = (node: Node): DirectoryService => {
   return {
     list(connection, peer, frame) {
       const users = knowsPresence(peer) ? everybody() : everybody().map(plain)
-      const parts = Math.max(1, Math.ceil(users.length / limits.maxListed))
-      for (let from = 0; from === 0 || from < users.length; from += limits.maxListed) {
-        const more = from + limits.maxListed < users.length
-        answer(connection, peer.id, node.nextTs(), listAnswer(frame.alias, users.slice(from, from + limits.maxListed), more))
-      }
-      return parts
+      const parts = inParts(users, limits.maxListed, bytesOf)
+      for (const part of parts) answer(connection, peer.id, node.nextTs(), listAnswer(frame.alias, part, part !== parts.at(-1)))
+      return parts.length
     },
     key(connection, peer, frame) {
       const user = frame.payload.user_id
@@ -128,5 +126,9 @@ export const createDirectoryService = (node: Node): DirectoryService => {
 
 /** Who is listed is not lapsed. */
 const listedPresence = (presence: ClaimPresence): ListedUser['presence'] => (presence === 'lapsed' ? 'suspect' : presence)
+
+/** Canonical text writes six bytes for a letter at most; keys and presence take less than 100. */
+const bytesOf = ({ user_id, server_id, display_name }: ListedUser): number =>
+  6 * display_name.length + user_id.length + server_id.length + 100
 
 const compare = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1)

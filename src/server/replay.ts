@@ -14,7 +14,7 @@ import type { RecordedFact } from '../store/log.ts'
 import { type ClaimPresence, presenceOf } from './sureness.ts'
 
 /** Changes with everything that makes another state out of the same facts: snapshots of another version are not used. */
-export const FOLD_VERSION = '5'
+export const FOLD_VERSION = '6'
 
 export interface NodeFold {
   readonly state: NodeState

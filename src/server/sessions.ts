@@ -225,7 +225,7 @@ export const createSessions = (node: Node): Sessions => {
         if (before === undefined) return
         twins.replaced(before, node.self.id)
         node.runtime.release(() => {
-          before.close(1000, 'another socket of this user has taken over')
+          before.close(1000, 'a program with your key has attached here')
         })
       },
       armGrace({ user, at }) {

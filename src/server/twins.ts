@@ -28,7 +28,7 @@ export const createTwins = (node: Node): Twins => {
   return {
     replaced(connection, server) {
       const peer = connection.peer as UserPeer
-      const detail = `You have attached at the server ${server}: this session is over.`
+      const detail = `A program with your key has attached at the server ${server}: this session is over.`
       // it names the attachment, so that it cannot be sent again to end another one
       if (hears(peer)) notify(node, { code: 'REPLACED', detail, server_id: server, at: peer.attachment?.at ?? 0 }, [connection])
       else if (server !== node.self.id) warn(connection, detail)
@@ -41,7 +41,7 @@ export const createTwins = (node: Node): Twins => {
       const signed = attachedAt !== undefined && peer.attachment !== undefined
       const detail = signed
         ? `Your key was used to attach at the server ${server} too; that session ends. If that was not you, somebody has your key.`
-        : `The server ${server} says that you are attached there too; both go on. If that was not you, tell your operator.`
+        : `The server ${server} says that you are attached there too; both go on. If that is not you, tell your operator.`
       const at = attachedAt === undefined ? {} : { at: attachedAt }
       if (hears(peer)) notify(node, { code: 'ALSO_ATTACHED', detail, server_id: server, ...at }, [connection])
       else if (!signed) warn(connection, detail)

@@ -62,6 +62,8 @@ export const createVitals = (node: Node): Vitals => {
       key_conflicts: directory.conflicts.size,
       origins: directory.origins.size,
       departed: directory.departed.size,
+      homes: node.state.homes.size,
+      withheld_characters: node.standings.withheld,
       other_keys: node.otherKeys.size,
       timers: node.timers.armed,
       seen_origins: node.seen.origins,

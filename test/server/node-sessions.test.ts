@@ -118,7 +118,7 @@ t.test('of two proven hellos for one id the second takes over, and the first hea
   )
   const open = both.filter(user => user.ended.length === 0)
   t.equal(open.length, 1, 'one socket is left')
-  t.match(both.find(user => user.ended.length > 0)?.ended, [{ code: 1000, reason: /taken over/ }])
+  t.match(both.find(user => user.ended.length > 0)?.ended, [{ code: 1000, reason: /program with your key has attached here/ }])
   t.equal(localOf(mesh, node, both[0] as MeshUser), 'attached')
   t.match(mesh.view(node).directory, [{ user_id: userId(3) }])
   await sameAsItsLog(t, mesh, node)

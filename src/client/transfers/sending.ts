@@ -14,7 +14,7 @@ import type { KeyBook, KnownKeys } from '../key-book.ts'
 import { createLanes } from '../lanes.ts'
 import { NotSent, type Answer, type Outbox } from '../outbox.ts'
 import type { Wire } from '../wire.ts'
-import { offlineWhy, whyOf, type Outcome } from '../writing.ts'
+import { offlineWhy, whyOf } from '../writing.ts'
 import { PACE_CAP, type Pacing } from './pacing.ts'
 import type { Stalls } from './stalls.ts'
 
@@ -47,8 +47,11 @@ export interface SendingOptions {
 /** Called with bytes sent and bytes in all. */
 export type Progress = (sent: number, size: number) => void
 
-/** `unreadable` when there is no such file: then nothing was tried. */
-export type SendFile = (to: UserId, path: string, progress: Progress) => Promise<Outcome & { readonly unreadable?: true }>
+/** What became of a file; `why` when it failed. `id` is empty when nothing was made of it. */
+export type Outcome = { readonly id: string; readonly name: string; readonly why?: string } | { readonly unreadable: string }
+
+/** `unreadable` says why when there is no such file: then nothing was tried. */
+export type SendFile = (to: UserId, path: string, progress: Progress) => Promise<Outcome>
 
 /** Answers a function that sends one file; files to one recipient go one after another. It never rejects for what a person or a server did. */
 export const createSending = (options: SendingOptions): SendFile => {
@@ -205,22 +208,21 @@ export const createSending = (options: SendingOptions): SendFile => {
     try {
       file = await files.open(path)
     } catch (error) {
-      return { id, why: whyOf(error), unreadable: true }
+      return { unreadable: whyOf(error) }
     }
+    const { name } = file
     try {
       if (attachment() === undefined) throw new NotSent(offlineWhy)
-      try {
-        await lanes.run([to], () =>
-          sendOpen(to, file, progress, given => {
-            id = given
-          }),
-        )
-      } finally {
-        await file.close()
-      }
-      return { id }
+      await lanes.run([to], () =>
+        sendOpen(to, file, progress, given => {
+          id = given
+        }),
+      )
+      return { id, name }
     } catch (error) {
-      return { id, why: whyOf(error) }
+      return { id, name, why: whyOf(error) }
+    } finally {
+      await file.close()
     }
   }
 }
