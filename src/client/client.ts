@@ -91,6 +91,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   }
   let closing = false
   let wasReady = false
+  /** Servers to which we were attached, the last one first; as many as matter. */
+  let visited: readonly string[] = []
   /** Of the server that we were attached to last. */
   let serverCaps: readonly string[] = []
 
@@ -185,12 +187,17 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     receiving,
     pacing,
     emit,
+    cameFrom: () => visited[1],
+    replaced: server => {
+      connection.giveWay(`Another program with your key is attached at the server ${server}. If that is not you, somebody has your key.`)
+    },
     crashed,
     read: createReading({ clock, ...shared, ...sockets, ordering, confirming }),
   })
 
   const attached = ({ server, caps: can }: Attachment): void => {
     serverCaps = can
+    if (visited[0] !== server) visited = [server, ...visited.slice(0, 1)]
     void listing.refresh()
     keyBook.attached()
     if (wasReady) emit({ event: 'resumed', server_id: server })
@@ -199,8 +206,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     keeping.attached()
     questions.attached()
   }
-  const lost = (why: string): void => {
-    emit({ event: 'offline', since: clock.now(), why })
+  const lost = (why: string, final: boolean): void => {
+    emit({ event: 'offline', since: clock.now(), why, ...(final && { final }) })
     stalls.failAll(why)
     outbox.lost(why)
     keeping.lost(why)

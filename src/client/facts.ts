@@ -148,6 +148,8 @@ export interface ClientState {
   readonly lastTs: number
   /** When we attached last, as we signed it. */
   readonly attachedAt: number
+  /** The same of the last times, that one included: what was signed under our key and is not among them is another program's. */
+  readonly attachments: ReadonlySet<number>
   /** Transfers that began and did not end: swept at the next start. */
   readonly transfers: ReadonlyMap<string, 'incoming' | 'outgoing'>
 }
@@ -157,6 +159,8 @@ export const clientLimits = {
   maxPins: 20_000,
   /** Servers that are remembered beside those that a person named. */
   maxLearned: 16,
+  /** Times at which we attached that are remembered. */
+  maxAttachments: 256,
   /** Message ids that are remembered. */
   maxReceived: 10_000,
   /** Messages in mailboxes whose delivery can still be told, and bytes of their copies. */
@@ -186,6 +190,8 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       return
     case 'client.attaching':
       draft.attachedAt = Math.max(draft.attachedAt, fact.at)
+      draft.attachments.add(fact.at)
+      if (draft.attachments.size > clientLimits.maxAttachments) draft.attachments.delete(draft.attachments.values().next().value as number)
       return
     case 'server.pinned':
     case 'server.trusted': {
@@ -297,6 +303,7 @@ export const createClientState = (): { readonly state: ClientState; evolve(fact:
     waiting: new Map(),
     lastTs: 0,
     attachedAt: 0,
+    attachments: new Set(),
     transfers: new Map(),
   }
   return {

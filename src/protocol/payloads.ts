@@ -249,7 +249,13 @@ export const service = {
     detail: field.boundedText(4_096).optional(),
     msg_ref: z.string().max(256).optional(),
   }),
-  SERVER_NOTICE: z.looseObject({ code: z.string().min(1).max(64), detail: field.boundedText(4_096).optional() }),
+  SERVER_NOTICE: z.looseObject({
+    code: z.string().min(1).max(64),
+    detail: field.boundedText(4_096).optional(),
+    /** Of a notice about attachments: where the other one is, and when which one was made. */
+    server_id: serverId.optional(),
+    at: field.count.optional(),
+  }),
   CTRL_CLOSE: empty,
 } as const
 
