@@ -8,7 +8,6 @@ export interface TerminalScreen {
   lines(): readonly string[]
 }
 
-// eslint-disable-next-line no-control-regex -- what a terminal obeys
 const COMMAND = /^\x1b\[(\d*)(?:;(\d*))?([A-Za-z])/
 
 /** `columns` wide and so high that nothing scrolls away. */

@@ -172,7 +172,7 @@ export const callControl = (
         silent()
       } catch (error) {
         socket.destroy()
-        reject(error as Error)
+        reject(error)
       }
     })
     const lines = createInterface({ input: socket })
