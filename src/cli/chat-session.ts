@@ -20,7 +20,7 @@ export interface ChatSession {
 
 export interface ChatSessionOptions {
   readonly clock: Clock
-  readonly client: Pick<Client, 'list' | 'tell' | 'all' | 'sendFile' | 'trust'>
+  readonly client: Pick<Client, 'list' | 'tell' | 'all' | 'sendFile' | 'trust' | 'resume'>
   readonly help: () => void
   readonly quit: () => void
   /** A line that is no command, or a bug. */
@@ -58,6 +58,7 @@ export const createChatSession = ({ clock, client, help, quit, problem, progress
         }
       },
       trust: ([name], ref) => client.trust(name, ref),
+      resume: (_, ref) => client.resume(ref),
       help: () => {
         help()
         return true

@@ -81,7 +81,7 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
       )
     }
     case 'offline':
-      return complain(styled('yellow', `${event.why} Trying to return.`))
+      return complain(styled('yellow', `${event.why} ${event.final === true ? 'Type /resume to go on here.' : 'Trying to return.'}`))
     case 'resumed':
       return say(styled('green', event.server_id === '' ? 'Connected again.' : `Connected again, to ${event.server_id}.`))
     case 'alarm':

@@ -105,7 +105,11 @@ const chat = async (options: ChatOptions): Promise<void> => {
     },
   })
   const voice = options.json === true ? jsonVoice() : humanVoice(client, () => terminal)
-  client.events$.subscribe(voice.event)
+  client.events$.subscribe(event => {
+    voice.event(event)
+    // two scripts with one key would only throw each other out
+    if (event.event === 'offline' && event.final === true && !interactive) end(exitCodes.failed)
+  })
 
   const finish = async (): Promise<void> => {
     if (interactive && session.running > 0) voice.lines(['Finishing what you sent; Ctrl-C leaves at once.'])

@@ -27,6 +27,8 @@ export interface Calls {
   sendFile(to: string, path: string, options?: CallOptions & { readonly progress?: Progress }): Promise<boolean>
   /** Takes the changed keys of a person for theirs, or without a name the changed key of the server. Answered by `trusted` or `error`. */
   trust(name: string | undefined, options?: CallOptions): boolean
+  /** Attaches again after another program with this key has taken over; `error` when it is attached. False then. */
+  resume(options?: CallOptions): boolean
   /** Who is online, sorted by name. */
   users(): readonly ListedUser[]
   /** The name of somebody who is or was online; the id of anybody else. */
@@ -135,6 +137,11 @@ export const createCalls = (options: CallsOptions): Calls => {
       const status = why === undefined ? 'sent' : 'failed'
       emit({ event: 'sent', id, ref: ref ?? null, to: member.id, file, status, ...(why !== undefined && { why }) })
       return why === undefined
+    },
+    resume: ({ ref } = {}) => {
+      if (attached() !== undefined) return fail('CONNECTED', 'You are connected already.', ref)
+      retry()
+      return true
     },
     trust: (typed, { ref } = {}) => {
       const refs = ref === undefined ? {} : { ref }

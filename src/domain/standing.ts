@@ -71,11 +71,7 @@ export const surenessOf = (standings: ReadonlyMap<ServerId, Standing>, server: S
   return held === undefined || held.confirmed.has(user) ? 'online' : held.doubt
 }
 
-const STANDING_FACTS = ['link.linked', 'link.silent', 'link.closed', 'link.refused', 'link.lapsed', 'link.synced'] as const
-type StandingFact = (typeof STANDING_FACTS)[number]
-
-/** Whether facts of this type say how sure we are of a server's users. */
-export const moveStandings = (type: string): boolean => (STANDING_FACTS as readonly string[]).includes(type)
+type StandingFact = 'link.linked' | 'link.silent' | 'link.closed' | 'link.refused' | 'link.lapsed' | 'link.synced'
 
 /** Folds what a link says about how sure we are of its users, in place. */
 export const evolveStandings = (held: ReadonlyMap<ServerId, Standing>, fact: Extract<LinkFact, { readonly type: StandingFact }>): void => {

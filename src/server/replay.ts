@@ -4,7 +4,6 @@ import { createHost, type Host, type HostSnapshot } from '../actors/host.ts'
 import type { SetAside } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
 import { emptyNodeState, evolveNode, type NodeState } from '../domain/node-state.ts'
-import { type Sureness, surenessOf } from '../domain/standing.ts'
 import { type NodeSnapshot, restoreNode, snapshotOfNode } from '../domain/node-snapshot.ts'
 import { bootstrapMachine } from '../machines/bootstrap.ts'
 import { linkMachine } from '../machines/link.ts'
@@ -12,9 +11,10 @@ import { sessionMachine } from '../machines/session.ts'
 import { transferMachine } from '../machines/transfer.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
+import { type ClaimPresence, presenceOf } from './sureness.ts'
 
 /** Changes with everything that makes another state out of the same facts: snapshots of another version are not used. */
-export const FOLD_VERSION = '5'
+export const FOLD_VERSION = '6'
 
 export interface NodeFold {
   readonly state: NodeState
@@ -75,9 +75,8 @@ export interface NodeView {
     readonly claims: readonly {
       readonly server_id: string
       readonly name: string | undefined
-      /** How sure that is: `online` is confirmed, and what `lapsed` is not listed. */
-      readonly presence: Sureness
       readonly seq: readonly number[] | undefined
+      readonly presence: ClaimPresence
     }[]
   }[]
   readonly pins: {
@@ -107,11 +106,11 @@ export const viewOfNode = ({ state, host }: NodeFold, seq: number): NodeView => 
     .map(user => ({
       user_id: user.id,
       local: user.local,
-      claims: user.claims.map(({ server, meta, seq: order }) => ({
-        server_id: server,
-        name: meta.display_name,
-        presence: surenessOf(state.directory.standings, server, user.id),
-        seq: order,
+      claims: user.claims.map(claim => ({
+        server_id: claim.server,
+        name: claim.meta.display_name,
+        seq: claim.seq,
+        presence: presenceOf(state, host.machine, user, claim.server),
       })),
     })),
   pins: {

@@ -20,6 +20,7 @@ t.test('what was given may take as long as it moves, and is given up when nothin
         return file.promise
       },
       trust: () => true,
+      resume: () => true,
     },
     help: () => {},
     quit: () => {},

@@ -8,6 +8,7 @@ export interface TerminalScreen {
   lines(): readonly string[]
 }
 
+// what a terminal obeys
 const COMMAND = /^\x1b\[(\d*)(?:;(\d*))?([A-Za-z])/
 
 /** `columns` wide and so high that nothing scrolls away. */
