@@ -5,7 +5,7 @@ import type { PrivateKey } from '../ports/crypto.ts'
 import { noFaultPoint } from '../ports/fault-points.ts'
 import type { GivenPorts, Ports } from '../ports/ports.ts'
 import { steadyClock } from '../ports/steady-clock.ts'
-import { fromBase64Url } from '../protocol/encoding.ts'
+import { fromBase64Url, toHex } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
 import { createCalls, type Calls } from './calls.ts'
@@ -120,11 +120,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const wire = createWire({ ports, userId, privateKey, journal })
   const roster = createRoster(emit)
   const { nameOf } = roster
-  const fingerprintOf = (key: string): string =>
-    [...crypto.sha256(fromBase64Url(key) ?? new Uint8Array())]
-      .map(byte => byte.toString(16).padStart(2, '0'))
-      .join('')
-      .replace(/(.{4})(?=.)/g, '$1 ')
+  const fingerprintOf = (key: string): string => toHex(crypto.sha256(fromBase64Url(key) ?? new Uint8Array())).replace(/(.{4})(?=.)/g, '$1 ')
 
   const servers = createServers([serverUrl, ...otherUrls.filter(url => url !== serverUrl)], journal, moves)
   const accept = async (url: string, proven: ServerPin): Promise<boolean> => {

@@ -4,6 +4,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import { utf8 } from '../protocol/encoding.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
+import { limits as wire } from '../protocol/limits.ts'
 import type { SentStatus } from './events.ts'
 import { FAILED, type MessageKind, type Settled } from './facts.ts'
 import type { Attachment } from './handshake.ts'
@@ -52,7 +53,7 @@ const resend = { firstMs: 5_000, capMs: 30_000 } as const
 const alongMs = 2_000
 const lookMs = 1_000
 /** Milliseconds after which a message that nobody accepted has failed. */
-const keepMs = 604_800_000
+const keepMs = wire.mailboxMs
 const limits = { messages: 4_096, bytes: 67_108_864 } as const
 
 const sentences = {

@@ -1,6 +1,7 @@
 /** Messages that wait in a mailbox: told of when they are read, and sent again when their reader is elsewhere and has not got them. */
 import type { Clock } from '../ports/clock.ts'
 import type { UserId } from '../protocol/ids.ts'
+import { limits as wire } from '../protocol/limits.ts'
 import type { MailStore } from '../store/mail.ts'
 import type { SentStatus } from './events.ts'
 import { clientLimits } from './facts.ts'
@@ -31,7 +32,7 @@ const stuckMs = 4_000
 /** Milliseconds between copies of one message. */
 const againMs = 600_000
 /** Milliseconds since it was written for which a message is sent to where its reader was last: as long as mailboxes keep one. */
-const missedMs = 604_800_000
+const missedMs = wire.mailboxMs
 const lookMs = 1_000
 /** Copies in one look. */
 const atOnce = 32

@@ -1,5 +1,5 @@
 /** Comparing what two servers know of one server's users: digests of ever smaller parts, then the entries of the parts that differ. */
-import { toBase64Url, utf8 } from '../protocol/encoding.ts'
+import { toBase64Url, toHex, utf8 } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import type { PresenceSeq } from './facts.ts'
@@ -43,7 +43,7 @@ export function* digestTreeInTurns(entries: readonly DigestEntry[], sha256: Sha2
   for (const [place, entry] of entries.entries()) {
     if (place > 0 && place % ENTRIES_A_TURN === 0) yield
     const hash = sha256(utf8(entry[0]))
-    parts[hash[0] as number]?.push({ key: hex(hash.subarray(0, KEY_BYTES)), entry })
+    parts[hash[0] as number]?.push({ key: toHex(hash.subarray(0, KEY_BYTES)), entry })
   }
   /** The lines of each part's entries. */
   const texts: string[] = []
@@ -158,5 +158,4 @@ export const compareParts = (mine: DigestTree, { seq, nodes = [], leaves = [] }:
 }
 
 const lineOf = ({ entry: [user, [epoch, counter]] }: Keyed): string => `${user} ${epoch} ${counter}\n`
-const hex = (bytes: Uint8Array): string => [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join('')
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -47,6 +47,8 @@ export const limits = {
   silenceMs: 45_000,
   /** Milliseconds that a detached user stays listed, and the users of a server that is gone. */
   graceMs: 30_000,
+  /** Milliseconds for which a mailbox keeps a message, and its sender a copy: seven days. */
+  mailboxMs: 604_800_000,
   /** Milliseconds that a frame's `ts` may lie behind the link's clock. */
   acceptPastMs: 600_000,
   /** Milliseconds that a frame's `ts` may lie ahead of the link's clock. */

@@ -1,7 +1,7 @@
 /** What users ask their server: who is online, and by which key somebody signs (SOCP §13, §14). */
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
 import { tlsOf } from '../protocol/address.ts'
-import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
+import { type Answer, listAnswer, type ListedUser, pubkeyAnswer, pubkeyMissing } from '../protocol/aliases.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
@@ -78,7 +78,9 @@ export const createDirectoryService = (node: Node): DirectoryService => {
       const pinned = node.state.directory.pins.get(user)
       const entry = node.state.directory.users.get(user)
       if (pinned === undefined) {
-        node.refusals.tell(connection, peer.id, 'USER_NOT_FOUND', `${user} is not known here.`, user)
+        const missing = pubkeyMissing(frame.alias, frame.payload.req_id)
+        if (missing === undefined) node.refusals.tell(connection, peer.id, 'USER_NOT_FOUND', `${user} is not known here.`, user)
+        else answer(connection, peer.id, node.nextTs(), missing)
         return
       }
       const claim = entry === undefined ? undefined : claimOf(node.state.directory, entry, node.links.isLinked)

@@ -180,3 +180,19 @@ t.test('a full server refuses newcomers, and a user within the grace time return
   const back = await attachUser(mesh, node, 3)
   t.equal(localOf(mesh, node, back), 'attached')
 })
+
+t.test('who asks for a key by another name is answered in its form, also when nobody has that id', async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0)
+  const user = await attachUser(mesh, home, 4)
+  await user.send('CTRL_GET_PUB', home.id, { user_id: user.id, req_id: 'known' })
+  await user.send('CTRL_GET_PUB', home.id, { user_id: 'nobody', req_id: 'unknown' })
+  await mesh.pass(1_000)
+  t.match(
+    user.heard.filter(({ type }) => type === 'CTRL_PUBKEY').map(({ payload }) => payload),
+    [
+      { ok: true, user_id: user.id, req_id: 'known' },
+      { ok: false, error: 'USER_NOT_FOUND', req_id: 'unknown' },
+    ],
+  )
+})

@@ -1,9 +1,9 @@
 /** Files on their way out (SOCP §9.4): offered with a signed hash, cut into encrypted chunks, no faster than the socket takes them. */
 import { sha256 } from '@noble/hashes/sha2.js'
-import { bytesToHex } from '@noble/hashes/utils.js'
 import { sealBlocks, signContent } from '../../crypto/content.ts'
 import type { PrivateKey } from '../../ports/crypto.ts'
 import type { Ports } from '../../ports/ports.ts'
+import { toHex } from '../../protocol/encoding.ts'
 import type { FileId, UserId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { safeFileName } from '../file-name.ts'
@@ -65,7 +65,7 @@ export const createSending = (options: SendingOptions): SendFile => {
   const hashOf = async (file: OutgoingFile): Promise<string> => {
     const hash = sha256.create()
     for (let at = 0; at < file.size; at += hashBytes) hash.update(await file.read(at, Math.min(hashBytes, file.size - at)))
-    return bytesToHex(hash.digest())
+    return toHex(hash.digest())
   }
 
   /** One file whose offer is recorded: sends all of it, or throws. */
@@ -118,7 +118,7 @@ export const createSending = (options: SendingOptions): SendFile => {
       // chunks that nobody waits for any more may fail without anybody hearing it
       for (const { text } of ahead) text.catch(() => {})
     }
-    if (bytesToHex(hash.digest()) !== sha256Hex) throw new NotSent('The file was changed while it was being sent.')
+    if (toHex(hash.digest()) !== sha256Hex) throw new NotSent('The file was changed while it was being sent.')
     await push(await wire.signed({ type: 'FILE_END', to, payload: { file_id: fileId } }, 'file'))
   }
 
