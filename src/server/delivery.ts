@@ -188,8 +188,8 @@ export const createDelivery = (node: Node): Delivery => {
     for (const id of ids) forwarded.set(id, now)
     await node.runtime.flushed()
     const mails = await node.mail.read(user, ids)
-    // of a server that was lost meanwhile it is not known what it can
-    if (!node.links.isLinked(home)) {
+    // of a server that was lost meanwhile, or has not said a word, it is not known what it can
+    if (!node.links.isLinked(home) || node.links.isMute(home)) {
       for (const id of ids) forwarded.delete(id)
       return
     }

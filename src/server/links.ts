@@ -23,6 +23,8 @@ export interface Links {
   receive(connection: Connection, frame: AnyFrame, text?: string): boolean
   closed(connection: Connection, why: string): void
   isLinked(server: ServerId): boolean
+  /** It has said nothing since it was dialled: it may be one of ours that stands still, and not a stock one. */
+  isMute(server: ServerId): boolean
   /** What the other end can; nothing when there is no link. */
   capsOf(server: ServerId): readonly string[]
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
@@ -227,6 +229,11 @@ export const createLinks = (node: Node): Links => {
     capsOf: server => carrierOf(server)?.peer?.caps ?? [],
     heardAt: server => (stateOf(server) === 'linked' ? carrierOf(server)?.verifiedAt : undefined),
     isLinked: server => carrierOf(server) !== undefined,
+    // a stock server is one that is silent for so long; what it says after that is heard later
+    isMute: server => {
+      const carrying = carrierOf(server)
+      return carrying?.peer?.role === 'server' && !carrying.peer.proven && carrying.linkedAt - carrying.heardAt >= node.config.timing.stockMs
+    },
     send(server, lane, text, failed) {
       const connection = carrierOf(server)
       connection?.channel.send(lane, text, failed)

@@ -63,8 +63,8 @@ export const mail = (world: World, judge: Judge): Mail => {
     latest.set(server, Math.max(latest.get(server) ?? 0, server.quartz.offsetMs))
   }
   const byMachine = new Map(world.users.map(user => [user.machine, user]))
-  /** What was handed to each person's program since they attached last. */
-  const handed = new Map<SimulatedUser, Set<string>>()
+  /** What each server handed to each person's program since it took them last: one that is cut off goes on with a connection that is long dead. */
+  const handed = new Map<string, Set<string>>()
   /** What stands in the mail of each program: what is kept or waits, and receipts for who is away. */
   const content = new Map<SimulatedServer | SimulatedUser, Set<string>>(
     [...world.servers, ...world.users].map(program => [program, new Set<string>()]),
@@ -123,13 +123,13 @@ export const mail = (world: World, judge: Judge): Mail => {
   }
 
   /** A server hands a message to its reader. */
-  const hand = (user: SimulatedUser, text: string): void => {
+  const hand = (server: string, user: SimulatedUser, text: string): void => {
     const { ts, payload } = JSON.parse(text) as {
       readonly ts: number
       readonly payload: { readonly sender: string; readonly ciphertext: string }
     }
     const id = Buffer.from(world.place.sha256(messageInput(payload.sender, user.id, ts, payload.ciphertext))).toString('base64url')
-    const before = handed.get(user)
+    const before = handed.get(`${server} ${user.name}`)
     judge.check(
       'handed',
       before?.has(id) !== true,
@@ -255,8 +255,8 @@ export const mail = (world: World, judge: Judge): Mail => {
     frameSent(from, to, text, slipped) {
       if (slipped === true) return
       const user = byMachine.get(to)
-      if (user !== undefined && saysAttached(text)) handed.set(user, new Set())
-      if (user !== undefined && text.includes('"type":"USER_DELIVER"')) hand(user, text)
+      if (user !== undefined && saysAttached(text)) handed.set(`${from.name} ${user.name}`, new Set())
+      if (user !== undefined && text.includes('"type":"USER_DELIVER"')) hand(from.name, user, text)
       const reader = byMachine.get(from)
       if (reader !== undefined && text.includes('"type":"RECEIPT"') && text.includes('"state":"delivered"')) confirm(reader, text)
     },
