@@ -59,6 +59,7 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
   ...['operator', 'dialled', 'accepted', 'dm', 'public', 'stopping', 'left', 'moved', 'did not return', 'closed', 'goodbye'],
   ...['banned', 'unpinned'],
   ...['the recipient is not online', 'more came than was offered', 'nothing came', 'stalled', 'internal error'],
+  'its reader takes it in too slowly',
   ...['another socket carries this link', 'another socket of this user has taken over', 'this server is going down'],
   ...['SIGINT', 'SIGTERM', 'SIGHUP'],
   ...['delivered', 'refused', 'handed', 'expired', 'gone'],
