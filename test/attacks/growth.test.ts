@@ -69,7 +69,7 @@ t.test('a server that others take for gone cannot fill them with what it says me
     relay.link.send(await server.signed('USER_REMOVE', '*', payload))
   }
   await mesh.pass(1_000)
-  const withheld = home.running.gauges()['kept withheld_characters'] ?? 0
+  const withheld = home.running.gauges()['withheld'] ?? 0
   t.ok(withheld > 10_000_000 && withheld <= 16_777_216, 'up to a bound', { withheld })
 })
 
