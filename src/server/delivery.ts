@@ -58,9 +58,9 @@ const RESEND_MS = 30_000
 
 /** Part of what a reader may leave unread that messages take up. */
 const IN_FLIGHT = 0.25
+const lengthOf = (value: unknown): number => (typeof value === 'string' ? value.length : 0)
 /** Characters of what a message is made of; the rest of its frame is a few hundred. */
-const sizeOf = ({ payload: { ciphertext, text } }: Parcel): number =>
-  [ciphertext, text].reduce<number>((sum, part) => sum + String(part ?? '').length, 1_024)
+const sizeOf = ({ payload: { ciphertext, text } }: Parcel): number => lengthOf(ciphertext) + lengthOf(text) + 1_024
 
 const priorityOf = (inner: Parcel['inner']): Priority => (inner === 'MSG_PUBLIC_CHANNEL' ? 'public' : 'message')
 
