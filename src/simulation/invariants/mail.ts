@@ -42,7 +42,6 @@ export interface Mail extends Witness {
   open(before: number): readonly string[]
 }
 
-/** What a server handed to a person's program over one connection. */
 interface Handed {
   readonly ids: Set<string>
   /** What was in their mailbox when it took them → when that was written. */
@@ -80,7 +79,7 @@ export const mail = (world: World, judge: Judge): Mail => {
   }
   const latestClock = (server: SimulatedServer): number => WORLD_BEGAN + schedule.now() + (latest.get(server) ?? 0) + CLOCK_MS
   const byMachine = new Map(world.users.map(user => [user.machine, user]))
-  /** By server and person, from when it took them last: one that is cut off goes on with a connection that is long dead. */
+  /** What each server handed to each person's program since it took them last: one that is cut off goes on with a connection that is long dead. */
   const handed = new Map<string, Handed>()
   /** What stands in the mail of each program: what is kept or waits, and receipts for who is away. */
   const content = new Map<SimulatedServer | SimulatedUser, Set<string>>(
