@@ -46,11 +46,11 @@ const SERVER_PORT = 9_000
 
 /** What waits for one person at most: few enough that a world sees full mailboxes, and old ones when a clock jumps. */
 export const mailboxBounds = { mailboxMessages: 24, mailboxMessagesOfSender: 10, mailboxBytes: 45_000 } as const
-export const MAILBOX_MS = 1_800_000
+const MAILBOX_MS = 1_800_000
 
 /** Small enough that a world sees snapshots, checkpoints, comparisons of lists and readers who are too slow. */
 const smallWorld = {
-  limits: { snapshotFacts: 25, inFlight: 32, ...mailboxBounds },
+  limits: { snapshotFacts: 25, inFlight: 32, socketsPerAddress: 8, ...mailboxBounds },
   timing: { checkpointMs: 20_000, mailboxMs: MAILBOX_MS, compareMs: 30_000, slowReaderMs: 6_000 },
 }
 
