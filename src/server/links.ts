@@ -31,6 +31,8 @@ export interface Links {
   lostAt(server: ServerId): number
   /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
   heardAt(server: ServerId): number | undefined
+  /** Bytes on their way to the other end. */
+  backlog(server: ServerId): number
   /** Sends over the link; false when there is none. */
   send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
   broadcast(
@@ -226,6 +228,7 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
+    backlog: server => carrierOf(server)?.channel.backlog ?? 0,
     capsOf: server => carrierOf(server)?.peer?.caps ?? [],
     heardAt: server => (stateOf(server) === 'linked' ? carrierOf(server)?.verifiedAt : undefined),
     isLinked: server => carrierOf(server) !== undefined,

@@ -371,3 +371,18 @@ t.test(
     t.ok(sockets.at(-1)?.heard.some(({ type }) => type === 'SERVER_DELIVER'))
   },
 )
+
+t.test('to a reader goes no more at once than they are given time for: the rest waits in their mailbox', async t => {
+  const mesh = createMesh(t)
+  const node = await mesh.start(0, { config: { limits: { outgoingBytes: 131_072 } } })
+  const reader = await correspondent(mesh, node, 5)
+  const writer = await correspondent(mesh, node, 4)
+  for (let n = 0; n < 10; n += 1) await writer.write(reader.id, n, { ciphertext: `${n}`.padEnd(16_000, 'A') })
+  await moment(mesh)
+  const got = reader.got().length
+  t.equal(got, 2)
+  t.equal(waiting(node, 5), 8)
+  await reader.confirm(writer.id, reader.got())
+  await moment(mesh)
+  t.equal(reader.got().length, 2 * got, 'and comes when there is room')
+})
