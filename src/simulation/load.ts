@@ -36,6 +36,14 @@ export const write = (world: World, from: SimulatedUser, to: SimulatedUser): voi
   void from.client?.tell(to.id, text, { ref: text })
 }
 
+/** One person sends another a file of so many bytes. */
+export const offer = ({ witnesses, schedule }: World, from: SimulatedUser, to: SimulatedUser, size: number): void => {
+  from.written += 1
+  const name = `file of ${from.name} ${from.written}`
+  witnesses.offering({ from, to, name, size, at: schedule.now() })
+  void from.client?.sendFile(to.id, `${size} ${name}`)
+}
+
 export interface Load {
   /** Nobody says anything any more. */
   stop(): void
@@ -68,8 +76,7 @@ export const startLoad = (world: World): Load => {
     }
     const other = dice.pick(others)
     if (what === 'file') {
-      user.written += 1
-      if (client.attached) void client.sendFile(other.id, `${dice.whole(1, FILE_BYTES)} file of ${user.name} ${user.written}`)
+      if (client.attached) offer(world, user, other, dice.whole(1, FILE_BYTES))
       return 1
     }
     const times = what === 'burst' ? BURST : 1

@@ -50,7 +50,7 @@ const MAILBOX_MS = 1_800_000
 
 /** Small enough that a world sees snapshots, checkpoints, comparisons of lists and readers who are too slow. */
 const smallWorld = {
-  limits: { snapshotFacts: 25, inFlight: 32, ...mailboxBounds },
+  limits: { snapshotFacts: 25, inFlight: 32, socketsPerAddress: 8, ...mailboxBounds },
   timing: { checkpointMs: 20_000, mailboxMs: MAILBOX_MS, compareMs: 30_000, slowReaderMs: 6_000 },
 }
 

@@ -1,9 +1,13 @@
 /** One run of a world: faults for a while, then none, and what was found. */
 import { faultNames, needsLiar, startFaults, type FaultName } from './faults/faults.ts'
 import { facts } from './invariants/facts.ts'
+import { files } from './invariants/files.ts'
+import { links } from './invariants/links.ts'
 import { mail as watchMail, type Mail } from './invariants/mail.ts'
 import { messages } from './invariants/messages.ts'
 import { people } from './invariants/people.ts'
+import { proofs } from './invariants/proofs.ts'
+import { receipts } from './invariants/receipts.ts'
 import { soundness } from './invariants/soundness.ts'
 import { whereabouts } from './invariants/whereabouts.ts'
 import { createJudge, type Invariant, type Violation } from './judge.ts'
@@ -102,6 +106,10 @@ export const simulate = async (options: SimulationOptions, ground: Ground, watch
     messages(world, judge, mail),
     facts(world, judge),
     people(world, judge),
+    files(world, judge),
+    proofs(world, judge),
+    receipts(world, judge, mail),
+    links(world, judge),
     whereabouts(world, judge),
     soundness(judge),
   ]

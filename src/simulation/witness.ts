@@ -17,6 +17,16 @@ export interface Sending {
   readonly at: number
 }
 
+/** A file that a person sent: its name tells it from every other. */
+export interface Offering {
+  readonly from: SimulatedUser
+  readonly to: SimulatedUser
+  readonly name: string
+  /** Bytes. */
+  readonly size: number
+  readonly at: number
+}
+
 export interface Witness {
   /** Also what somebody slipped into a connection, whose program does not know of it: then `slipped` is true. */
   frameSent?(from: Machine, to: Machine, text: string, slipped?: boolean): void
@@ -34,6 +44,7 @@ export interface Witness {
   started?(server: SimulatedServer): void
   died?(server: SimulatedServer): void
   sending?(sending: Sending): void
+  offering?(offering: Offering): void
   /** What a person's program showed. */
   showed?(user: SimulatedUser, event: ClientEvent): void
   userStarted?(user: SimulatedUser): void
@@ -57,6 +68,7 @@ const names = [
   'started',
   'died',
   'sending',
+  'offering',
   'showed',
   'userStarted',
   'userDied',

@@ -45,6 +45,8 @@ export interface World {
   readonly users: readonly SimulatedUser[]
   /** Messages that servers handed to people, the newest last. */
   readonly delivered: readonly Delivery[]
+  /** The last frame of this type that a person's program sent to a server; of those by which somebody attaches. */
+  said(user: SimulatedUser, server: SimulatedServer, type: string): string | undefined
   /** Whether a person's program has pinned somebody's key. */
   knows(user: SimulatedUser, other: SimulatedUser): boolean
   /** Has `spring` run once, right after the next frame that `awaits` is sent, before it arrives; the answer gives it up. */
@@ -164,6 +166,17 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
     },
   })
 
+  /** `person server type` → the last such frame. */
+  const attaching = new Map<string, string>()
+  witnesses.join({
+    frameSent(from, to, text, slipped) {
+      const [user, server] = [byMachine.get(from), serverAt.get(to)]
+      if (user === undefined || server === undefined || slipped === true) return
+      for (const type of ['USER_HELLO', 'PROOF'])
+        if (text.includes(`"type":"${type}"`)) attaching.set(`${user.name} ${server.name} ${type}`, text)
+    },
+  })
+
   const known = new Set<string>()
   witnesses.join({
     userRecorded(user, recorded) {
@@ -228,6 +241,7 @@ export const createWorld = ({ seed, servers: count, users: people, liar: lies }:
     overheard,
     users,
     delivered,
+    said: (user, server, type) => attaching.get(`${user.name} ${server.name} ${type}`),
     knows: (user, other) => known.has(`${user.name} ${other.id}`),
     ambush(awaits, spring) {
       const name = Symbol('ambush')

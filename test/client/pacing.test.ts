@@ -91,3 +91,14 @@ for (const together of [true, false])
       )
     },
   )
+
+t.test('the end of a file that is a whole window ahead leaves as soon as its reader goes on', async t => {
+  const { mesh, ann, ben } = await annAndBen(t, { together: true })
+  ann.files.readable.set('/notes.bin', new Uint8Array(paceLimits.window * 446 * 24).fill(7))
+  ben.hold = true
+  const sending = ann.client.sendFile(ben.id, '/notes.bin')
+  await mesh.pass(3_000)
+  ben.hold = false
+  await mesh.until(() => ben.events.some(({ event }) => event === 'file'), paceLimits.patienceMs / 2, 'it arrived')
+  t.ok(await sending)
+})

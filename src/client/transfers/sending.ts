@@ -113,13 +113,14 @@ export const createSending = (options: SendingOptions): SendFile => {
         if (ahead.length > chunksAhead) await pushFirst()
       }
       while (ahead.length > 0) await pushFirst()
+      if (toHex(hash.digest()) !== sha256Hex) throw new NotSent('The file was changed while it was being sent.')
+      // it waits as a chunk does, so the reader has to be heard until it has left
+      await push(await wire.signed({ type: 'FILE_END', to, payload: { file_id: fileId } }, 'file'))
     } finally {
       pace?.end()
       // chunks that nobody waits for any more may fail without anybody hearing it
       for (const { text } of ahead) text.catch(() => {})
     }
-    if (toHex(hash.digest()) !== sha256Hex) throw new NotSent('The file was changed while it was being sent.')
-    await push(await wire.signed({ type: 'FILE_END', to, payload: { file_id: fileId } }, 'file'))
   }
 
   const sendOpen = async (to: UserId, file: OutgoingFile, progress: Progress, setId: (id: string) => void): Promise<void> => {

@@ -1,8 +1,10 @@
 /** All faults by name, and the one that makes them happen. */
+import { fileFaults } from './files.ts'
 import { homeFaults } from './homes.ts'
 import { liesFaults } from './lies.ts'
 import { mailFaults } from './mail.ts'
 import { processFaults } from './processes.ts'
+import { proofFaults } from './proofs.ts'
 import { roamingFaults } from './roaming.ts'
 import { wireFaults } from './wires.ts'
 import { wordFaults } from './words.ts'
@@ -17,6 +19,8 @@ export const faults = {
   ...liesFaults,
   ...homeFaults,
   ...wordFaults,
+  ...proofFaults,
+  ...fileFaults,
 } as const satisfies Readonly<Record<string, Fault>>
 export type FaultName = keyof typeof faults
 export const faultNames = Object.keys(faults) as readonly FaultName[]

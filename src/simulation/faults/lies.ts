@@ -21,7 +21,7 @@ const linksOf = (world: World, server: SimulatedServer): readonly Connection[] =
     )
 
 /** Has the liar send what `make` makes of the frames that it heard; nothing when it has no link, or heard nothing. */
-const lie =
+export const lie =
   (make: (liar: SimulatedServer, world: World, dice: Dice, frames: readonly AnyFrame[]) => Promise<readonly string[]>): Inject =>
   (world, dice) => {
     const { liar, overheard } = world

@@ -96,6 +96,68 @@ const crossing: Inject = (world, dice) => {
   }
 }
 
+/** Somebody reads what waited for them while its writer is away, who comes back later. */
+const missed: Inject = (world, dice) => {
+  const found = readerAndWriters(world, dice)
+  if (found === undefined) return undefined
+  const [reader, writers] = found
+  const writer = dice.pick(writers)
+  let backs = [world.keepDown(reader)]
+  reader.kill()
+  world.schedule.after(1_500, () => {
+    for (let letters = dice.whole(1, 3); letters > 0; letters -= 1) write(world, writer, reader)
+  })
+  world.schedule.after(5_000, () => {
+    if (backs.length === 0) return
+    backs.push(world.keepDown(writer))
+    if (dice.chance(0.5)) writer.kill()
+    else writer.leave()
+  })
+  world.schedule.after(7_000, () => {
+    backs.shift()?.()
+  })
+  return {
+    parts: [],
+    details: { to: reader.name, from: writer.name },
+    forMs: dice.whole(16_000, 25_000),
+    heal: () => {
+      for (const back of backs) back()
+      backs = []
+    },
+  }
+}
+
+/** What waits for somebody is out of reach when they come back, for its server has lost its power. */
+const stranded: Inject = (world, dice) => {
+  const found = readerAndWriters(world, dice)
+  if (found === undefined) return undefined
+  const [reader, all] = found
+  const { home } = reader
+  const writers = all.filter(writer => writer.home !== home)
+  if (writers.length === 0) return undefined
+  const writer = dice.pick(writers)
+  let backs = [world.keepDown(reader)]
+  reader.kill()
+  world.schedule.after(1_500, () => {
+    for (let letters = dice.whole(1, 3); letters > 0; letters -= 1) write(world, writer, reader)
+  })
+  world.schedule.after(5_000, () => {
+    if (backs.length > 0) backs.push(world.darken(home))
+  })
+  world.schedule.after(6_000, () => {
+    backs.shift()?.()
+  })
+  return {
+    parts: [home.name],
+    details: { to: reader.name, from: writer.name, at: home.name },
+    forMs: dice.whole(45_000, 55_000),
+    heal: () => {
+      for (const back of backs) back()
+      backs = []
+    },
+  }
+}
+
 /** What is on its way when the connection breaks: each of these answers for something that is safe at one end only. */
 const critical: readonly FrameType[] = [
   'MSG_DIRECT',
@@ -155,6 +217,8 @@ export const mailFaults = {
   letters: { what: 'a person is away, and is written to more than their mailbox holds', inject: letters, people: 2 },
   slow_reader: { what: 'a person takes nothing from their server, and is written to', inject: slowReader, people: 2 },
   crossing: { what: 'a person is written to while they are away, and while they come back at another server', inject: crossing, people: 2 },
+  missed: { what: 'a person is away when what they wrote is read, which had waited, and comes back', inject: missed, people: 2 },
+  stranded: { what: 'a server with mail for a person is gone when they come back elsewhere', inject: stranded, people: 2 },
   echo: { what: 'somebody on the way sends again what a connection carried', inject: echo, people: 1 },
   ambush: { what: 'the next frame of one kind is lost, with its connection, its sender or its receiver', inject: ambush, people: 1 },
 } as const satisfies Readonly<Record<string, Fault>>

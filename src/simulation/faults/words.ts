@@ -6,6 +6,7 @@ import { toBase64Url, utf8 } from '../../protocol/encoding.ts'
 import type { Dice } from '../dice.ts'
 import { WORLD_BEGAN } from '../clock.ts'
 import { createLife } from '../life.ts'
+import { listedAt } from '../paths.ts'
 import type { SimulatedServer } from '../server.ts'
 import type { SimulatedUser } from '../user.ts'
 import type { World } from '../world.ts'
@@ -32,7 +33,7 @@ const receiptOf = async (world: World, dice: Dice, { from: sender, to: recipient
 
 /** Answers the next message that a person sends before anybody else can: `words` at that person's connection, or at the liar's link to their server. */
 const answering =
-  (words: (world: World, home: SimulatedServer, message: AnyFrame) => readonly Word[], where: 'person' | 'link'): Inject =>
+  (words: (world: World, home: SimulatedServer, message: AnyFrame) => readonly Word[], where: 'person' | 'link' | 'between'): Inject =>
   (world, dice) => {
     const { liar, network } = world
     const cancel = world.ambush(
@@ -42,9 +43,15 @@ const answering =
         const writer: SimulatedUser | undefined = world.users.find(({ machine }) => machine === from)
         const home = world.servers.find(({ machine }) => machine === to)
         if (writer === undefined || home === undefined) return
-        const [speaker, hearer] = where === 'person' ? [home.machine, from] : [liar?.machine, home.machine]
+        const far = world.users.find(({ id }) => id === message.to)?.home
+        const [speaker, hearer] = {
+          person: [home.machine, from],
+          link: [liar?.machine, home.machine],
+          between: [far === home ? undefined : far?.machine, home.machine],
+        }[where]
+        if (hearer === undefined || speaker === undefined) return
         const way = network.connectionsOf(hearer).find(({ healthy, ends }) => healthy && ends.some(({ machine }) => machine === speaker))
-        if (way === undefined || speaker === undefined) return
+        if (way === undefined) return
         for (const word of words(world, home, message))
           void receiptOf(world, dice, message, word).then(receipt => {
             way.inject(speaker, receipt)
@@ -83,10 +90,37 @@ const strangerReceipt = answering(
   'person',
 )
 
+/** The same between two servers, as if it were that of the reader. */
+const linkReceipt = answering(({ liar, users }, _home, { to }) => {
+  const far = users.find(({ id }) => id === to)?.home
+  return liar === undefined || far === undefined ? [] : [{ state: 'waiting', from: far.id, by: liar }]
+}, 'between')
+
+/** What waits for somebody was shown to them, by the word of one who has nothing to do with it. */
+const liarRead: Inject = (world, dice) => {
+  const { liar, network } = world
+  const full = world.servers.filter(({ running, fold }) => running !== undefined && fold.state.mailboxes.of.size > 0)
+  if (liar === undefined || full.length === 0) return undefined
+  const server = dice.pick(full)
+  const [recipient, { waiting }] = dice.pick([...server.fold.state.mailboxes.of])
+  const way = network
+    .connectionsOf(liar.machine)
+    .find(({ healthy, ends }) => healthy && ends.some(({ machine }) => machine === server.machine))
+  if (way === undefined) return undefined
+  const sender = dice.pick(world.users).id
+  const ts = Math.round(WORLD_BEGAN + world.schedule.now())
+  void signedBy(liar, world, dice, { sender, recipient, refs: [...waiting.keys()], state: 'delivered' }).then(signed => {
+    way.inject(liar.machine, encodeFrame({ type: 'RECEIPT', from: recipient, to: sender, ts, ...signed }))
+  })
+  return { parts: [liar.name], details: { at: server.name }, forMs: 0 }
+}
+
 /** A text that nobody wrote, as if it had waited at the liar for one of another's people. */
 const forgedMail: Inject = (world, dice) => {
   const { liar, network } = world
-  const [sender, reader] = [dice.pick(world.users), dice.pick(world.users)]
+  // for who is away no server speaks
+  const absent = world.users.filter(({ id }) => world.servers.every(server => listedAt(server, id) === undefined))
+  const [sender, reader] = [dice.pick(absent.length > 0 ? absent : world.users), dice.pick(world.users)]
   const way =
     liar &&
     network.connectionsOf(liar.machine).find(({ healthy, ends }) => healthy && ends.some(({ machine }) => machine === reader.home.machine))
@@ -119,6 +153,13 @@ export const wordFaults = {
   },
   home_receipt: { what: 'a server tells one of its people that a message was read, which it was not', inject: homeReceipt, people: 2 },
   liar_receipt: { what: "a server says that it, or another's person, has a message", inject: liarReceipt, lies: true, people: 2 },
+  liar_read: { what: "a server says that another's person was shown what waits for them", inject: liarRead, lies: true, people: 1 },
+  link_receipt: {
+    what: "somebody between two servers says in one's name that a message waits there",
+    inject: linkReceipt,
+    lies: true,
+    people: 2,
+  },
   stranger_receipt: {
     what: "somebody on the way says in a server's name what became of a message",
     inject: strangerReceipt,

@@ -37,6 +37,8 @@ export const facts = (world: World, judge: Judge): Witness => {
   const servers = [...world.servers, ...(world.liar === undefined ? [] : [world.liar])]
   /** The fold of what is durable. */
   const shadows = new Map<SimulatedServer, NodeFold>(servers.map(server => [server, createNodeFold()]))
+  /** Of the last fact, Unix milliseconds. */
+  const lastAt = new Map<SimulatedServer, number>()
   const byId = new Map<ServerId, SimulatedServer>(servers.map(server => [server.id, server]))
   /** `server seq` → what the server recorded under that sequence. */
   const said = new Map<string, string>()
@@ -130,6 +132,13 @@ export const facts = (world: World, judge: Judge): Witness => {
   return {
     recorded(server, recorded) {
       for (const fact of recorded) {
+        const before = lastAt.get(server) ?? 0
+        judge.check(
+          'replayable',
+          fact.at >= before,
+          () => `${server.name} recorded ${fact.fact.type} ${before - fact.at} ms before what stands before it`,
+        )
+        lastAt.set(server, fact.at)
         own(server, fact.fact)
         believed(server, fact)
         shadows.get(server)?.host.apply(fact)

@@ -30,12 +30,24 @@ export interface Letter {
 
 export interface Mail extends Witness {
   letter(id: string): Letter | undefined
+  /** Servers on whose disks a message waits for its reader. */
+  waitsAt(id: string): readonly SimulatedServer[]
+  /** What the clock of a server may say by now at most, Unix milliseconds. */
+  latestClock(server: SimulatedServer): number
   /** Those of one person to another that are neither shown nor over, in the order of writing. */
   unread(from: SimulatedUser, to: SimulatedUser): readonly Letter[]
   /** Whether somebody who was written to later has to wait: for what a mailbox accepted, or for what has failed since. */
   isWaitedFor(from: SimulatedUser, to: SimulatedUser, before: number): boolean
   /** What was durable before that time, and is neither shown nor over, or still kept by its sender. */
   open(before: number): readonly string[]
+}
+
+interface Handed {
+  readonly ids: Set<string>
+  /** What was in their mailbox when it took them → when that was written. */
+  readonly waited: ReadonlyMap<string, number>
+  /** Of what waited, when the last was written that it handed over. */
+  last: number
 }
 
 /** What a letter takes in a mailbox at most, in bytes: so near to its bound a mailbox may refuse one. */
@@ -54,7 +66,10 @@ export const mail = (world: World, judge: Judge): Mail => {
   /** Messages that were ever durable in a mailbox → at which servers. */
   const boxed = new Map<string, Set<SimulatedServer>>()
   /** `server user` → what waits there: the durable truth. */
-  const waiting = new Map<string, Map<string, { readonly bytes: number; readonly until: number; readonly by: string }>>()
+  const waiting = new Map<
+    string,
+    Map<string, { readonly bytes: number; readonly until: number; readonly by: string; readonly ts: number }>
+  >()
   /** Mailboxes that were once as good as full. */
   const wereFull = new Set<string>()
   /** By how much each server's clock went ahead most: what a program read when it began, it goes by. */
@@ -62,9 +77,10 @@ export const mail = (world: World, judge: Judge): Mail => {
   const readClock = (server: SimulatedServer): void => {
     latest.set(server, Math.max(latest.get(server) ?? 0, server.quartz.offsetMs))
   }
+  const latestClock = (server: SimulatedServer): number => WORLD_BEGAN + schedule.now() + (latest.get(server) ?? 0) + CLOCK_MS
   const byMachine = new Map(world.users.map(user => [user.machine, user]))
   /** What each server handed to each person's program since it took them last: one that is cut off goes on with a connection that is long dead. */
-  const handed = new Map<string, Set<string>>()
+  const handed = new Map<string, Handed>()
   /** What stands in the mail of each program: what is kept or waits, and receipts for who is away. */
   const content = new Map<SimulatedServer | SimulatedUser, Set<string>>(
     [...world.servers, ...world.users].map(program => [program, new Set<string>()]),
@@ -80,12 +96,12 @@ export const mail = (world: World, judge: Judge): Mail => {
     unread.get(`${letter.from.id} ${letter.to}`)?.delete(letter.id)
   }
   const stored = (server: SimulatedServer, fact: Extract<MailboxFact, { readonly type: 'mailbox.stored' }>): void => {
-    const { user, id, bytes, until, by } = fact
+    const { user, id, bytes, until, by, ts } = fact
     const at = boxed.get(id) ?? new Set()
     boxed.set(id, at.add(server))
     const name = `${server.name} ${user}`
-    const box = waiting.get(name) ?? new Map<string, { bytes: number; until: number; by: string }>()
-    waiting.set(name, box.set(id, { bytes, until, by }))
+    const box = waiting.get(name) ?? new Map<string, { bytes: number; until: number; by: string; ts: number }>()
+    waiting.set(name, box.set(id, { bytes, until, by, ts }))
     const all = [...box.values()]
     const size = all.reduce((sum, held) => sum + held.bytes, 0)
     const ofSender = all.filter(held => held.by === by).length
@@ -102,7 +118,7 @@ export const mail = (world: World, judge: Judge): Mail => {
     delivered: id => letters.get(id)?.shown === true,
     refused: id => doubtful.has(id) || unreadable.has(letters.get(id)?.to ?? ''),
     moved: (id, server) => [...(boxed.get(id) ?? [])].some(other => other !== server),
-    expired: (_id, server, until) => WORLD_BEGAN + schedule.now() + (latest.get(server) ?? 0) + CLOCK_MS >= until,
+    expired: (_id, server, until) => latestClock(server) >= until,
   }
   const released = (server: SimulatedServer, fact: Extract<MailboxFact, { readonly type: 'mailbox.released' }>): void => {
     const box = waiting.get(`${server.name} ${fact.user}`)
@@ -132,10 +148,15 @@ export const mail = (world: World, judge: Judge): Mail => {
     const before = handed.get(`${server} ${user.name}`)
     judge.check(
       'handed',
-      before?.has(id) !== true,
+      before?.ids.has(id) !== true,
       () => `${user.name} was handed a message of ${byId.get(payload.sender)?.name ?? ''} twice over one connection`,
     )
-    before?.add(id)
+    before?.ids.add(id)
+    const at = before?.waited.get(id)
+    if (before !== undefined && at !== undefined) {
+      judge.check('handed', at >= before.last, () => `${user.name} was handed what waited for them, and not the oldest first`)
+      before.last = Math.max(before.last, at)
+    }
     judge.check(
       'authentic',
       letters.has(id),
@@ -145,7 +166,8 @@ export const mail = (world: World, judge: Judge): Mail => {
   /** A reader says that messages were shown. */
   const confirm = (reader: SimulatedUser, text: string): void => {
     const { payload } = JSON.parse(text) as { readonly payload: { readonly refs: readonly string[] } }
-    for (const id of payload.refs)
+    // words about a file are not on any disk
+    for (const id of payload.refs.filter(ref => !ref.includes('/')))
       judge.check(
         'recorded_first',
         received.has(`${reader.name} ${id}`),
@@ -167,6 +189,9 @@ export const mail = (world: World, judge: Judge): Mail => {
 
   return {
     letter: id => letters.get(id),
+    latestClock,
+    waitsAt: id =>
+      [...(boxed.get(id) ?? [])].filter(server => waiting.get(`${server.name} ${letters.get(id)?.to ?? ''}`)?.has(id) === true),
     unread: (from, to) => [...(unread.get(`${from.id} ${to.id}`)?.values() ?? [])],
     isWaitedFor: (from, to, before) =>
       letters.values().some(letter => {
@@ -255,7 +280,10 @@ export const mail = (world: World, judge: Judge): Mail => {
     frameSent(from, to, text, slipped) {
       if (slipped === true) return
       const user = byMachine.get(to)
-      if (user !== undefined && saysAttached(text)) handed.set(`${from.name} ${user.name}`, new Set())
+      if (user !== undefined && saysAttached(text)) {
+        const box = waiting.get(`${from.name} ${user.id}`) ?? []
+        handed.set(`${from.name} ${user.name}`, { ids: new Set(), waited: new Map([...box].map(([id, { ts }]) => [id, ts])), last: 0 })
+      }
       if (user !== undefined && text.includes('"type":"USER_DELIVER"')) hand(from.name, user, text)
       const reader = byMachine.get(from)
       if (reader !== undefined && text.includes('"type":"RECEIPT"') && text.includes('"state":"delivered"')) confirm(reader, text)

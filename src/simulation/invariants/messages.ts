@@ -1,5 +1,4 @@
 /** Messages between people: they arrive, once, in order, unread on the way, and from whom they say. */
-import { contentOf } from '../files.ts'
 import type { Judge } from '../judge.ts'
 import { MARK } from '../load.ts'
 import type { Machine } from '../network.ts'
@@ -49,14 +48,6 @@ export const messages = (world: World, judge: Judge, mail: Mail): Witness => {
   const arrived = new Map<SimulatedUser, { readonly at: number; readonly text: string }[]>()
 
   const has = (user: SimulatedUser, text: string): boolean => shown.get(user)?.has(text) === true
-
-  const intact = (
-    user: SimulatedUser,
-    { name, size, sha256 }: { readonly name: string; readonly size: number; readonly sha256: string },
-  ): void => {
-    const hash = Buffer.from(world.place.sha256(contentOf(name, size))).toString('hex')
-    judge.check('intact', hash === sha256, () => `${user.name} was shown "${name}" with ${size} bytes, which are not those that were sent`)
-  }
 
   const arrives = ({ from, text, at }: Sending, person: SimulatedUser): void => {
     const parts = openPath(world, from, person)
@@ -122,7 +113,6 @@ export const messages = (world: World, judge: Judge, mail: Mail): Witness => {
       for (const person of sending.to) arrives(sending, person)
     },
     showed(user, event) {
-      if (event.event === 'file' && event.verified) intact(user, event)
       if (event.event !== 'message') return
       const { id, ts, text, from, verified } = event
       const sending = sendings.get(text)

@@ -82,10 +82,29 @@ export const people = (world: World, judge: Judge): Witness => {
     }
   }
 
+  /** `person other`: told of another key. */
+  const alarms = new Set<string>()
+  const changed = (user: SimulatedUser, other: UserId): void => {
+    const { life } = user
+    schedule.after(ALARM_MS, () => {
+      if (life?.alive === true && !life.paused)
+        judge.check('keys', alarms.has(`${user.name} ${other}`), () => `${user.name} was not told that another key was announced`)
+    })
+  }
+
   const boundsOf = (server: SimulatedServer): void => {
     const { state, host } = server.fold
     const everybody = users.length + servers.length + 1
     const local = [...state.directory.users.values()].filter(user => user.local !== undefined).length
+    const claims = [...state.directory.users.values()].reduce((sum, user) => sum + user.claims.length, 0)
+    const counted = [...state.directory.usersOf.values()].reduce((sum, count) => sum + count, 0)
+    const mailBytes = [...state.mailboxes.of.values()].reduce(
+      (sum, { waiting }) => [...waiting.values()].reduce((all, { bytes }) => all + bytes, sum),
+      0,
+    )
+    // whoever stands still has not heard yet who is gone
+    const gauges = (trouble.calm([server.name], schedule.now() - STEADY_MS) && server.running?.gauges()) || {}
+    const members = state.membership.servers.size
     const sockets = world.network.connectionsOf(server.machine).length
     const kept: readonly (readonly [string, number, number])[] = [
       ['session machines', host.count('session'), local],
@@ -96,6 +115,12 @@ export const people = (world: World, judge: Judge): Witness => {
       ['members', state.membership.servers.size, servers.length + 1],
       ['departed people', state.directory.departed.size, users.length],
       ['connections', sockets, 8 * everybody],
+      ['claims by its count', counted, claims],
+      ['bytes in mailboxes by its count', state.mailboxes.bytes, mailBytes],
+      ['bytes in mailboxes', mailBytes, state.mailboxes.bytes],
+      ['connections in their hello', gauges['sockets hello'] ?? 0, sockets],
+      ['memories of what was seen', gauges['kept seen_origins'] ?? 0, local + 2 * members],
+      ['timers', gauges['kept timers'] ?? 0, ROUTINE_TIMERS + users.length + 4 * members],
     ]
     for (const [what, count, bound] of kept)
       judge.check('bounded', count <= bound, () => `${server.name} keeps ${count} ${what}, with a bound of ${bound}`)
@@ -117,7 +142,22 @@ export const people = (world: World, judge: Judge): Witness => {
   }
   watch()
 
+  /** Who says goodbye is gone at once, and not within the grace time. */
+  const leaves = (server: SimulatedServer, user: SimulatedUser): void => {
+    const since = schedule.now()
+    schedule.after(GOODBYE_MS, () => {
+      if (user.life !== undefined || server.running === undefined || !trouble.calm([server.name], since)) return
+      const { local } = server.fold.state.directory.users.get(user.id) ?? {}
+      judge.check('presence', local === undefined, () => `${server.name} still has ${user.name}, who said goodbye`)
+    })
+  }
+
   return {
+    frameArrived(from, to, text) {
+      if (!text.includes('"type":"CTRL_CLOSE"')) return
+      const [user, server] = [users.find(({ machine }) => machine === from), servers.find(({ machine }) => machine === to)]
+      if (user !== undefined && server !== undefined) leaves(server, user)
+    },
     userDied(user) {
       awaySince.set(user, schedule.now())
     },
@@ -136,9 +176,13 @@ export const people = (world: World, judge: Judge): Witness => {
             () => `somebody attached to ${server.name} as ${fact.user} with another key`,
           )
     },
+    showed(user, event) {
+      if (event.event === 'alarm') alarms.add(`${user.name} ${event.user_id}`)
+    },
     userRecorded(user, recorded) {
       for (const { fact } of recorded) {
         judge.check('keys', fact.type !== 'key.trusted', () => `${user.name} trusts another key, and nobody said so`)
+        if (fact.type === 'key.changed') changed(user, fact.user)
         if (fact.type !== 'key.pinned') continue
         const name = `client ${user.name} ${fact.user}`
         const before = pinned.get(name)
@@ -149,5 +193,11 @@ export const people = (world: World, judge: Judge): Witness => {
   }
 }
 
+/** Until a goodbye is recorded. */
+const GOODBYE_MS = 3_000
+/** Until a person is told of another key, of which their log knows. */
+const ALARM_MS = 1_000
+/** What a server does again and again, whoever is there. */
+const ROUTINE_TIMERS = 24
 /** People whom a liar may invent. */
 const LIES = 200

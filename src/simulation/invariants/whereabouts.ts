@@ -1,7 +1,7 @@
 /** Where people are: whoever can reach a server is attached, nobody is told that they are when they are not, and all say the same of everybody. */
 import type { Judge } from '../judge.ts'
 import type { Machine } from '../network.ts'
-import { isAttached, saidAt, untruths } from '../paths.ts'
+import { areLinked, isAttached, saidAt, untruths } from '../paths.ts'
 import type { SimulatedServer } from '../server.ts'
 import { between } from '../trouble.ts'
 import type { SimulatedUser } from '../user.ts'
@@ -20,6 +20,12 @@ const ELSEWHERE_MS = 45_000
 /** Until a silent server's people are in doubt, and until they are listed no more. */
 const DOUBT_MS = 20_000
 const LAPSE_MS = DOUBT_MS + GRACE_MS
+/** Until a program knows that its server has let it go. */
+const UNKNOWN_MS = 5_000
+/** A person's program asks which servers there are when it is attached, 2 s later and 8 s after that. */
+const LEARN_MS = 14_000
+/** Until no connection is left of what was before. */
+const QUIET_MS = 20_000
 /** How long all must have been well before everybody says the same. */
 const AGREED_MS = 20_000
 
@@ -41,6 +47,30 @@ export const whereabouts = (world: World, judge: Judge): Witness => {
   const knows = (user: SimulatedUser, server: SimulatedServer): boolean =>
     user.named.includes(server) || told.get(user)?.has(server.id) === true
 
+  /** Where they can go is told to people while they need not go there. */
+  const learns = (user: SimulatedUser): void => {
+    const { name, home, machine } = user
+    const attached = lasts(`${name} at ${home.name}`, isAttached(world, user))
+    for (const other of servers) {
+      if (other === home) continue
+      const linked = lasts(`${home.name} has ${other.name}`, areLinked(world, home, other))
+      if (
+        attached < LEARN_MS ||
+        linked < attached ||
+        !trouble.calm([name, home.name, between(machine, home.machine)], schedule.now() - attached)
+      )
+        continue
+      judge.check('moved', knows(user, other), () => `${name} has not been told of ${other.name}`)
+    }
+    for (const other of servers) {
+      const quiet = trouble.calm([name, ...servers.flatMap(each => [each.name, between(machine, each.machine)])], schedule.now() - QUIET_MS)
+      const open = network.connectionsOf(machine).filter(({ ends }) => ends.some(end => end.machine === other.machine)).length
+      const most = other === home ? 1 : 0
+      if (quiet && attached >= QUIET_MS)
+        judge.check('bounded', open <= most, () => `${name}, who is at ${home.name}, has ${open} connections to ${other.name}`)
+    }
+  }
+
   const moves = (user: SimulatedUser): void => {
     const { name, home, machine, client, life } = user
     const awake = life?.paused === false && client !== undefined
@@ -53,6 +83,11 @@ export const whereabouts = (world: World, judge: Judge): Witness => {
       untold <= UNTOLD_MS && unheard <= UNHEARD_MS,
       () => `${name} has not been told for ${Math.round(unheard / 1_000)} s that ${home.name} is gone`,
     )
+    const here = hears && home.fold.state.directory.users.get(user.id)?.local === 'attached'
+    const unknown = lasts(`${name} unknown`, attached && hears && !here)
+    if (trouble.calm([name, home.name, between(machine, home.machine)], schedule.now() - UNKNOWN_MS))
+      judge.check('moved', unknown <= UNKNOWN_MS, () => `${name} is attached to ${home.name}, which does not know it`)
+    learns(user)
     const lost = lasts(`${name} lost`, awake && !isAttached(world, user))
     const could = servers.some(
       server =>
@@ -78,6 +113,17 @@ export const whereabouts = (world: World, judge: Judge): Witness => {
         () =>
           `${server.name} lists ${user.name} as ${said?.presence ?? ''} at ${silent.name}, which has been silent for ${Math.round(ms / 1_000)} s`,
       )
+    }
+    for (const user of users) {
+      const { client, home, machine, name } = user
+      const sees = home === server && client !== undefined && isAttached(world, user)
+      if (!sees || !trouble.calm([name, between(machine, server.machine)], schedule.now() - ms)) continue
+      for (const { server_id, presence, user_id } of client.users())
+        judge.check(
+          'doubted',
+          server_id !== silent.id || (presence !== 'online' && ms < LAPSE_MS) || ms < DOUBT_MS + LOOK_MS,
+          () => `${name} sees ${user_id} as ${presence} at ${silent.name}, which has been silent for ${Math.round(ms / 1_000)} s`,
+        )
     }
   }
 
