@@ -235,7 +235,9 @@ export const createLinks = (node: Node): Links => {
     // a stock server is one that is silent for so long; what it says after that is heard later
     isMute: server => {
       const carrying = carrierOf(server)
-      return carrying?.peer?.role === 'server' && !carrying.peer.proven && carrying.linkedAt - carrying.heardAt >= node.config.timing.stockMs
+      return (
+        carrying?.peer?.role === 'server' && !carrying.peer.proven && carrying.linkedAt - carrying.heardAt >= node.config.timing.stockMs
+      )
     },
     send(server, lane, text, failed) {
       const connection = carrierOf(server)
