@@ -21,6 +21,12 @@ export const chatCommands = {
     does: 'take the changed key of a person for theirs; without a name, of the server',
     example: '/trust bob',
   },
+  resume: {
+    arguments: [],
+    usage: '/resume',
+    does: 'attach again here, after another program with your key has taken over',
+    example: '/resume',
+  },
   help: { arguments: [], usage: '/help', does: 'this list', example: '/help' },
   quit: { arguments: [], usage: '/quit', does: 'finish what was sent and leave; Ctrl-D does the same', example: '/quit' },
 } as const satisfies Readonly<Record<string, CommandRow>>

@@ -53,6 +53,7 @@ export const createChatSession = ({ client, help, quit, problem, progress }: Cha
         }
       },
       trust: ([name], ref) => client.trust(name, ref),
+      resume: (_, ref) => client.resume(ref),
       help: () => {
         help()
         return true

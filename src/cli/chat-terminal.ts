@@ -16,7 +16,15 @@ export interface ChatTerminal {
   hangUp(): void
 }
 
+/** The terminal itself. */
+export interface ChatTerminalStreams {
+  readonly input: NodeJS.ReadableStream & { setRawMode(on: boolean): unknown }
+  readonly output: NodeJS.WritableStream
+}
+
 export interface ChatTerminalOptions {
+  /** `process.stdin` and `process.stdout`. */
+  readonly streams: ChatTerminalStreams
   /** Where the history is kept, readable for its owner only. */
   readonly historyFile: string
   /** Names and ids for completion. */
@@ -41,7 +49,7 @@ const readHistory = (file: string): string[] => {
 }
 
 /** readline resets the terminal when its input ends, and throws when that is because the terminal is gone. */
-const surviveHangUp = (input: typeof process.stdin, gone: () => void): void => {
+const surviveHangUp = (input: ChatTerminalStreams['input'], gone: () => void): void => {
   const setRawMode = input.setRawMode.bind(input)
   input.setRawMode = mode => {
     try {
@@ -55,8 +63,8 @@ const surviveHangUp = (input: typeof process.stdin, gone: () => void): void => {
 }
 
 export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal => {
-  const { stdin: input, stdout: output } = process
-  const { historyFile } = options
+  const { historyFile, streams } = options
+  const { input, output } = streams
   let history = readHistory(historyFile)
   let gone = false
   surviveHangUp(input, () => {
@@ -100,6 +108,18 @@ export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal =
   })
   editor.prompt()
 
+  /** Writes above what is being typed, which may have wrapped. */
+  const above = (text: string, prompt = editor.getPrompt()): void => {
+    moveCursor(output, 0, -editor.getCursorPos().rows)
+    cursorTo(output, 0)
+    clearScreenDown(output)
+    output.write(text)
+    // it would go up by as many rows as its cursor was below the prompt when it last drew, over what was just written
+    Object.assign(editor, { prevRows: 0 })
+    editor.setPrompt(prompt)
+    editor.prompt(true)
+  }
+
   return {
     print: lines => {
       if (lines.length === 0 || gone) return
@@ -107,20 +127,11 @@ export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal =
         output.write(lines.map(line => `${line}\n`).join(''))
         return
       }
-      // the prompt may have wrapped: go up to where it begins
-      moveCursor(output, 0, -editor.getCursorPos().rows)
-      cursorTo(output, 0)
-      clearScreenDown(output)
-      output.write(lines.map(line => `${line}\n`).join(''))
-      editor.prompt(true)
+      above(lines.map(line => `${line}\n`).join(''))
     },
     status: text => {
       if (closed) return
-      moveCursor(output, 0, -editor.getCursorPos().rows)
-      cursorTo(output, 0)
-      clearScreenDown(output)
-      editor.setPrompt(text === '' ? '> ' : `[${text}] > `)
-      editor.prompt(true)
+      above('', text === '' ? '> ' : `[${text}] > `)
     },
     close,
     hangUp: () => {

@@ -2,6 +2,7 @@
 import { SingleBar } from 'cli-progress'
 import type { Client } from '../client/client.ts'
 import type { ClientEvent } from '../client/events.ts'
+import type { UserId } from '../protocol/ids.ts'
 import type { ChatTerminal } from './chat-terminal.ts'
 import { onlineLine, wordsFor } from './chat-words.ts'
 import { jsonLine, printLine, styled, tell } from './output.ts'
@@ -27,7 +28,6 @@ export const jsonVoice = (): Voice => ({
 export const humanVoice = (client: Client, terminal: () => ChatTerminal | undefined): Voice => {
   let listed = false
   let bar: SingleBar | undefined
-  const nameOf = (id: string): string => client.users().find(user => user.user_id === id)?.name ?? id
   const say = (lines: readonly string[], problem: boolean): void => {
     const shown = terminal()
     if (shown !== undefined) shown.print(lines)
@@ -36,13 +36,14 @@ export const humanVoice = (client: Client, terminal: () => ChatTerminal | undefi
   }
   return {
     event: event => {
-      const { lines, problem } = wordsFor(event, nameOf, !listed)
+      const { lines, problem } = wordsFor(event, id => client.nameOf(id as UserId), !listed)
       say(lines, problem)
       // who is here already is told by one line, not by one each
       if (event.event === 'ready')
         void client.listed().then(() => {
           listed = true
-          say([styled('dim', onlineLine(client.users().filter(user => user.user_id !== event.user_id)))], false)
+          // a script may be done before the list is here
+          if (client.attached) say([styled('dim', onlineLine(client.users().filter(user => user.user_id !== event.user_id)))], false)
         })
     },
     lines: lines => {

@@ -55,8 +55,11 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
       return quiet ? nothing : say(styled(presenceStyles[event.state], `${event.name} is ${event.state}`))
     case 'sent': {
       const to = event.to === 'public' ? 'everybody' : nameOf(event.to)
-      if (event.status === 'failed') return complain(styled('red', `Not sent to ${to}: ${event.why ?? ''}`))
-      return say(styled('dim', `${statusWords[event.status]} ${to}${event.why === undefined ? '' : `: ${event.why}`}`))
+      if (event.status === 'failed')
+        return complain(styled('red', `${event.file === undefined ? 'Not' : `${event.file} was not`} sent to ${to}: ${event.why ?? ''}`))
+      // why it is not on its way yet
+      if (event.why !== undefined) return say(styled('dim', `kept for ${to}: ${event.why}`))
+      return say(styled('dim', `${event.file === undefined ? '' : `${event.file} `}${statusWords[event.status]} ${to}`))
     }
     case 'message': {
       const doubt = event.verified ? '' : `${styled('yellow', '[not verified]')} `
@@ -78,7 +81,7 @@ export const wordsFor = (event: ClientEvent, nameOf: (id: string) => string, qui
       )
     }
     case 'offline':
-      return complain(styled('yellow', `${event.why} Trying to return.`))
+      return complain(styled('yellow', `${event.why} ${event.final === true ? 'Type /resume to go on here.' : 'Trying to return.'}`))
     case 'resumed':
       return say(styled('green', event.server_id === '' ? 'Connected again.' : `Connected again, to ${event.server_id}.`))
     case 'alarm':

@@ -36,6 +36,8 @@ interface ChatOptions {
   readonly json?: true
 }
 
+/** Milliseconds after which a person is told that nothing has answered yet. */
+const patienceMs = 1_500
 /** Milliseconds that a script's server has to answer, and that what was sent has to finish in. */
 const startMs = 10_000
 const finishMs = 10_000
@@ -102,10 +104,10 @@ const chat = async (options: ChatOptions): Promise<void> => {
     },
   })
   const voice = options.json === true ? jsonVoice() : humanVoice(client, () => terminal)
-  let lastError = ''
   client.events$.subscribe(event => {
-    if (event.event === 'error') lastError = event.detail
     voice.event(event)
+    // two scripts with one key would only throw each other out
+    if (event.event === 'offline' && event.final === true && !interactive) end(exitCodes.failed)
   })
 
   const finish = async (): Promise<void> => {
@@ -157,7 +159,7 @@ const chat = async (options: ChatOptions): Promise<void> => {
       }),
     ])
     if (!started) {
-      tell(`socp: ${lastError === '' ? `The server at ${url} did not answer within ${startMs / 1_000} s.` : lastError}`)
+      tell(`socp: No server let us in within ${startMs / 1_000} s: nothing was sent.`)
       end(exitCodes.failed)
       return
     }
@@ -170,12 +172,20 @@ const chat = async (options: ChatOptions): Promise<void> => {
 
   if (interactive) {
     terminal = createChatTerminal({
+      streams: { input: process.stdin, output: process.stdout },
       historyFile: join(data, 'history'),
       names: () => client.users().flatMap(user => ('found' in client.resolve(user.name) ? [user.name] : [user.user_id])),
       line: line => {
         if (!finishing) session.line(line)
       },
       ended: quit,
+    })
+    let told = false
+    void Promise.race([once(client, 'ready'), once(client, 'error')]).then(() => {
+      told = true
+    })
+    clock.after(patienceMs, () => {
+      if (!told) voice.lines([`Connecting to ${url} …`])
     })
     client.connect()
   } else {

@@ -33,7 +33,10 @@ const withKeyFile = async <T>(run: () => Promise<T>): Promise<T> => {
   try {
     return await run()
   } catch (error) {
-    if (error instanceof KeyFileError) throw dataFailure(error.message, error)
+    if (error instanceof KeyFileError) {
+      const how = error.reason === 'passphrase_needed' ? ' Name a file with it by --passphrase-file.' : ''
+      throw dataFailure(`${error.message}${how}`, error)
+    }
     throw error
   }
 }

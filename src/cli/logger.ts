@@ -19,12 +19,13 @@ const forPeople = (at: LogLevel, event: string, { why, ...fields }: Readonly<Rec
 }
 
 /**
- * `level` is asked at every line, so it may change. `events`: links coming and going are printed already, so a person is spared the
- * second line. A line of JSON is `{"level","time",…fields,"event"}`; `event` is the same text whenever the same thing happens.
+ * `level` is asked at every line, so it may change. `events`: links coming and going are printed already, so a person who asked for
+ * nothing is spared the second line. A line of JSON is `{"level","time",…fields,"event"}`; `event` is the same text whenever the same thing happens.
  */
 export const createLogger = (level: () => LogLevel, { events }: { readonly events: boolean }): Log => {
-  const spared = events && process.stderr.isTTY ? ORDER.indexOf('warn') : 0
-  const quiet = (at: LogLevel): boolean => ORDER.indexOf(at) < Math.max(ORDER.indexOf(level()), spared)
+  const spared = events && process.stderr.isTTY
+  const least = (): LogLevel => (spared && level() === 'info' ? 'warn' : level())
+  const quiet = (at: LogLevel): boolean => ORDER.indexOf(at) < ORDER.indexOf(least())
   if (process.stderr.isTTY)
     return (at, event, fields = {}) => {
       if (!quiet(at)) tell(shown(forPeople(at, event, fields)))

@@ -82,6 +82,19 @@ const withStoppedNode = async <T>(
   }
 }
 
+/** Commands that change nothing, and take no time. */
+const LOOKS: ReadonlySet<ControlCommand> = new Set(['status', 'machines', 'peers.list', 'users.list', 'dead.list'])
+
+/** Asks the node that runs; one that is stopped or stuck keeps nobody waiting without a word. */
+const askRunning = (directory: string, name: ControlCommand, params: Readonly<Record<string, unknown>>): Promise<unknown> =>
+  callControl(filesIn(directory).control, name, params, {
+    silent: () => {
+      const words = 'The server of this directory runs, and has not answered for 10 s: it is suspended, stuck, or very busy.'
+      if (LOOKS.has(name)) throw new ControlError('broken', `${words} Look at its process and its log.`)
+      tell(`socp: ${words} Waiting for it; Ctrl-C ends the waiting, not what it was asked to do.`)
+    },
+  })
+
 /** Throws a `CommandFailure` when the node refuses, or hangs up. */
 const failed = (error: unknown): unknown =>
   error instanceof ControlError || error instanceof UpkeepRefused
@@ -97,7 +110,7 @@ export const command = async (
   const directory = await existingDirectory(options.data)
   try {
     try {
-      return await callControl(filesIn(directory).control, name, params)
+      return await askRunning(directory, name, params)
     } catch (error) {
       if (!(error instanceof ControlError) || error.kind !== 'absent') throw error
       return await withStoppedNode(directory, options, control => control({ command: name, params }))
@@ -110,7 +123,7 @@ export const command = async (
 /** The same of a node that runs; undefined when none does. */
 export const commandRunning = async (data: string, name: ControlCommand): Promise<unknown> => {
   try {
-    return await callControl(filesIn(await existingDirectory(data)).control, name, {})
+    return await askRunning(await existingDirectory(data), name, {})
   } catch (error) {
     if (error instanceof ControlError && error.kind === 'absent') return undefined
     throw failed(error)

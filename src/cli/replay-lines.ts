@@ -3,7 +3,7 @@ import type { MachineView } from '../actors/contract.ts'
 import type { PastState } from '../server/time-travel.ts'
 import type { Models } from '../store/durable-log.ts'
 import { jsonLine, shown, styled } from './output.ts'
-import { section, shortKey } from './state.ts'
+import { section, shortKey, whereOf } from './state.ts'
 
 type Row = Readonly<Record<string, unknown>>
 const rowsOf = (part: Readonly<Record<string, unknown>>): readonly (readonly [key: string, row: Row])[] =>
@@ -17,16 +17,6 @@ export const machineLines = (address: string, { state, context }: MachineView, s
   ...Object.entries(context).map(([name, value]) => `  ${name.padEnd(14)}${shown(text(value))}`),
 ]
 
-const where = ({ local, claims }: Row): string => {
-  const servers = (claims as readonly Row[]).map(({ server_id }) => `at ${text(server_id)}`).join(', ')
-  return local === null ? servers : text(local)
-}
-
-const nameIn = ({ claims }: Row): string => {
-  const [first] = claims as readonly Row[]
-  return typeof first?.['name'] === 'string' ? first['name'] : ''
-}
-
 /** All of a node, in the order in which an operator looks. */
 export const stateLines = (state: PastState): readonly string[] => [
   `${styled('bold', 'server')} ${state.server_id ?? 'that has never started'}, epoch ${state.epoch}, ${state.running ? 'running' : 'stopped'}, after fact ${state.seq}${state.at === 0 ? '' : ` (${new Date(state.at).toISOString()})`}`,
@@ -36,7 +26,7 @@ export const stateLines = (state: PastState): readonly string[] => [
   ),
   ...section(
     'Users',
-    rowsOf(state.directory).map(([id, user]) => [id, nameIn(user), where(user)]),
+    Object.entries(state.directory).map(([id, { local, claims }]) => [id, claims[0]?.name ?? '', whereOf(state.server_id, local, claims)]),
   ),
   ...section(
     'Pinned users',

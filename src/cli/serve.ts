@@ -41,13 +41,36 @@ const listening: Readonly<Record<string, string>> = {
 /** Signals within this many milliseconds are one. */
 const SAME_SIGNAL_MS = 1_000
 
+/** What a newcomer is told of: where the server's data is, and how to start it again for others; nothing where they reach it already. */
+interface Place {
+  readonly data: string
+  readonly introducer: string
+  readonly open: string | undefined
+}
+
+/** What names this server, and what it is, among the options that it was started with. */
+const sameServer = ({ data, port, bootstrap, config, passphraseFile, http }: ServeOptions): string =>
+  Object.entries({
+    data: data === serverDirectory() ? undefined : data,
+    port,
+    bootstrap,
+    config,
+    'passphrase-file': passphraseFile,
+    http,
+  })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` --${name} ${value ?? ''}`)
+    .join('')
+
 /** What a newcomer wants to know, once the server is up. */
-const welcome = (event: Extract<NodeEvent, { event: 'ready' }>, data: string, introducer: string, loopback: boolean): readonly string[] => [
+const welcome = (event: Extract<NodeEvent, { event: 'ready' }>, { data, introducer, open }: Place): readonly string[] => [
   `${styled('bold', 'SOCP server')} ${event.server_id} listens on ${styled('green', event.url)}`,
   '',
   `  chat on it       ${program} chat --server ${event.url} --name YOUR-NAME`,
   `  join it          ${program} serve --data OTHER-DIR --port 0 --bootstrap ${introducer}`,
-  ...(loopback ? [`  open it          ${program} serve --host 0.0.0.0 --advertise YOUR-HOST:${new URL(event.url).port}`] : []),
+  ...(open === undefined
+    ? []
+    : [`  open it          ${program} serve${open} --host 0.0.0.0 --advertise YOUR-HOST:${new URL(event.url).port}`]),
   `  look into it     ${program} status --data ${data}`,
   ...(event.http === undefined ? [] : [`  watch it         ${event.http}/metrics`]),
   `  its data         ${data}`,
@@ -55,10 +78,10 @@ const welcome = (event: Extract<NodeEvent, { event: 'ready' }>, data: string, in
   '',
 ]
 
-const humanLines = (event: NodeEvent, data: string, introducer: string, loopback: boolean): readonly string[] => {
+const humanLines = (event: NodeEvent, place: Place): readonly string[] => {
   switch (event.event) {
     case 'ready':
-      return welcome(event, data, introducer, loopback)
+      return welcome(event, place)
     case 'linked':
       return [`${styled('green', 'linked')}    ${shown(event.server_id)}`]
     case 'unlinked':
@@ -106,13 +129,14 @@ const serve = async (options: ServeOptions): Promise<void> => {
     write('warn', 'the log has trouble', { why })
   })
   await refuseEmptyLog(log, introducerFile)
+  const place = { data, introducer: introducerFile, open: config.advertise === undefined ? sameServer(options) : undefined }
   const tell = (event: NodeEvent): void => {
     if (event.event === 'ready') {
       const { advertised, pubkey } = event
       writeFileSync(introducerFile, stringify({ bootstrap_servers: [{ ...advertised, pubkey }] }))
     }
     if (options.json === true) void printLine(jsonLine(event))
-    else for (const line of humanLines(event, data, introducerFile, config.advertise === undefined)) void printLine(line)
+    else for (const line of humanLines(event, place)) void printLine(line)
   }
   let end: (code: number) => void = () => {}
   const ended = new Promise<number>(resolve => {

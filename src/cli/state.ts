@@ -4,6 +4,7 @@ import type { SetAside } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
 import { foldFromBase } from '../server/recovery.ts'
 import { viewOfNode, type NodeView } from '../server/replay.ts'
+import type { ClaimPresence } from '../server/sureness.ts'
 import { nodeUpcasters } from '../server/upcasters.ts'
 import { openLogReader } from '../store/sqlite-reader.ts'
 import { existingDirectory, filesIn, serverDirectory } from './data-directory.ts'
@@ -46,17 +47,26 @@ export const section = (title: string, rows: readonly (readonly string[])[]): re
 /** Keys are compared by people elsewhere (`socp keys show`): here their beginning tells them apart. */
 export const shortKey = (pubkey: string): string => `…${pubkey.slice(-24)}`
 
+/** Where somebody is, by each server that says so, and how sure that is where it is not confirmed. */
+export const whereOf = (
+  self: string | null | undefined,
+  local: string | null | undefined,
+  claims: readonly { readonly server_id: string; readonly presence: ClaimPresence }[],
+): string =>
+  claims
+    .map(({ server_id: server, presence }) => {
+      const place = server === self ? (local ?? 'here') : `at ${server}`
+      return presence === 'online' || presence === 'away' ? place : `${place} (${presence})`
+    })
+    .join(', ')
+
 const provenWord = (proven: boolean): string => (proven ? 'proven' : 'unproven')
 
 const humanLines = ({ seq, server_id, epoch, running, directory, pins, bans, machines }: NodeView): readonly string[] => [
   `${styled('bold', 'server')} ${server_id ?? 'that has never started'}, epoch ${epoch}, ${running ? 'not stopped cleanly or still running' : 'stopped'}, at fact ${seq}`,
   ...section(
     'Users',
-    directory.map(({ user_id, local, claims }) => [
-      user_id,
-      claims[0]?.name ?? '',
-      local ?? claims.map(claim => `at ${claim.server_id}`).join(', '),
-    ]),
+    directory.map(({ user_id, local, claims }) => [user_id, claims[0]?.name ?? '', whereOf(server_id, local, claims)]),
   ),
   ...section(
     'Pinned users',

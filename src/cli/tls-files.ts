@@ -25,7 +25,9 @@ export const readPem = async (what: string, file: string, secret: boolean): Prom
     if ((mode & constants.S_IFMT) !== constants.S_IFREG || size > MAX_BYTES) throw bad(`The ${what} ${file} is not a PEM file.`)
     if (secret && process.platform !== 'win32' && (mode & 0o077) !== 0)
       throw bad(`Others may read the ${what} ${file}: it is a secret. Say "chmod 600 ${file}".`)
-    return await handle.readFile('utf8')
+    const text = await handle.readFile('utf8')
+    if (!text.includes('-----BEGIN ')) throw bad(`The ${what} ${file} is not a PEM file.`)
+    return text
   } finally {
     await handle.close()
   }

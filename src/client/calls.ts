@@ -9,7 +9,7 @@ import { byName, resolveName, type Resolution } from './names.ts'
 import type { Member, Roster } from './roster.ts'
 import { cleanLine } from './sanitise.ts'
 import type { Progress, SendFile } from './transfers/sending.ts'
-import { offlineWhy, type Outcome, type Progress as WritingProgress, type Writing } from './writing.ts'
+import type { Progress as WritingProgress, Writing } from './writing.ts'
 
 /** `ref` comes back in the events that answer a call. */
 export interface CallOptions {
@@ -27,8 +27,12 @@ export interface Calls {
   sendFile(to: string, path: string, options?: CallOptions & { readonly progress?: Progress }): Promise<boolean>
   /** Takes the changed keys of a person for theirs, or without a name the changed key of the server. Answered by `trusted` or `error`. */
   trust(name: string | undefined, options?: CallOptions): boolean
+  /** Attaches again after another program with this key has taken over; `error` when it is attached. False then. */
+  resume(options?: CallOptions): boolean
   /** Who is online, sorted by name. */
   users(): readonly ListedUser[]
+  /** The name of somebody who is or was online; the id of anybody else. */
+  nameOf(user: UserId): string
   resolve(name: string): Resolution<Member>
 }
 
@@ -78,6 +82,8 @@ export const createCalls = (options: CallsOptions): Calls => {
       if (absent !== undefined) return absent
       const self = 'found' in resolveName(typed, [{ id: userId, name }])
       if (self) fail('USER_NOT_FOUND', `${name} is you.`, ref)
+      else if (attached() === undefined)
+        fail('OFFLINE', `There is no connection to the server, and nobody is known here who is called "${cleanLine(typed, 80)}".`, ref)
       else fail('USER_NOT_FOUND', `Nobody online is called "${cleanLine(typed, 80)}". /list shows who is.`, ref)
       return undefined
     }
@@ -89,11 +95,6 @@ export const createCalls = (options: CallsOptions): Calls => {
       ref,
     )
     return undefined
-  }
-  const settled = (to: string, { id, why }: Outcome, ref: string | undefined): boolean => {
-    const status = why === undefined ? 'sent' : 'failed'
-    emit({ event: 'sent', id, ref: ref ?? null, to, status, ...(why !== undefined && { why }) })
-    return why === undefined
   }
   const progressOf =
     (to: string, ref: string | undefined): WritingProgress =>
@@ -107,7 +108,7 @@ export const createCalls = (options: CallsOptions): Calls => {
 
   return {
     list: async ({ ref } = {}) => {
-      if (attached() === undefined) return fail('OFFLINE', offlineWhy, ref)
+      if (attached() === undefined) return fail('OFFLINE', 'There is no connection to the server; ask again when it is back.', ref)
       // a stock server without a list still tells who comes and goes
       await listing.refresh()
       emit({ event: 'users', users: users(), ...(ref !== undefined && { ref }) })
@@ -127,8 +128,20 @@ export const createCalls = (options: CallsOptions): Calls => {
       await listing.settled()
       const member = find(to, ref)
       if (member === undefined) return false
+      // files wait for nobody
+      if (!roster.members.has(member.id))
+        return fail('USER_NOT_FOUND', `${roster.nameOf(member.id)} is not online, and a file does not wait.`, ref)
       const outcome = await sendFile(member.id, path, progress)
-      return outcome.unreadable === true ? fail('FILE_UNREADABLE', outcome.why ?? '', ref) : settled(member.id, outcome, ref)
+      if ('unreadable' in outcome) return fail('FILE_UNREADABLE', outcome.unreadable, ref)
+      const { id, name: file, why } = outcome
+      const status = why === undefined ? 'sent' : 'failed'
+      emit({ event: 'sent', id, ref: ref ?? null, to: member.id, file, status, ...(why !== undefined && { why }) })
+      return why === undefined
+    },
+    resume: ({ ref } = {}) => {
+      if (attached() !== undefined) return fail('CONNECTED', 'You are connected already.', ref)
+      retry()
+      return true
     },
     trust: (typed, { ref } = {}) => {
       const refs = ref === undefined ? {} : { ref }
@@ -154,6 +167,7 @@ export const createCalls = (options: CallsOptions): Calls => {
       return true
     },
     users,
+    nameOf: roster.nameOf,
     resolve: typed => resolveName(typed, others()),
   }
 }

@@ -5,7 +5,7 @@ import type { PrivateKey } from '../ports/crypto.ts'
 import { noFaultPoint } from '../ports/fault-points.ts'
 import type { GivenPorts, Ports } from '../ports/ports.ts'
 import { steadyClock } from '../ports/steady-clock.ts'
-import { fromBase64Url } from '../protocol/encoding.ts'
+import { fromBase64Url, toHex } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
 import { createCalls, type Calls } from './calls.ts'
@@ -91,6 +91,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   }
   let closing = false
   let wasReady = false
+  /** Servers to which we were attached, the last one first; as many as matter. */
+  let visited: readonly string[] = []
   /** Of the server that we were attached to last. */
   let serverCaps: readonly string[] = []
 
@@ -118,11 +120,7 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
   const wire = createWire({ ports, userId, privateKey, journal })
   const roster = createRoster(emit)
   const { nameOf } = roster
-  const fingerprintOf = (key: string): string =>
-    [...crypto.sha256(fromBase64Url(key) ?? new Uint8Array())]
-      .map(byte => byte.toString(16).padStart(2, '0'))
-      .join('')
-      .replace(/(.{4})(?=.)/g, '$1 ')
+  const fingerprintOf = (key: string): string => toHex(crypto.sha256(fromBase64Url(key) ?? new Uint8Array())).replace(/(.{4})(?=.)/g, '$1 ')
 
   const servers = createServers([serverUrl, ...otherUrls.filter(url => url !== serverUrl)], journal, moves)
   const accept = async (url: string, proven: ServerPin): Promise<boolean> => {
@@ -185,12 +183,17 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     receiving,
     pacing,
     emit,
+    cameFrom: () => visited[1],
+    replaced: server => {
+      connection.giveWay(`Another program with your key is attached at the server ${server}. If that is not you, somebody has your key.`)
+    },
     crashed,
     read: createReading({ clock, ...shared, ...sockets, ordering, confirming }),
   })
 
   const attached = ({ server, caps: can }: Attachment): void => {
     serverCaps = can
+    if (visited[0] !== server) visited = [server, ...visited.slice(0, 1)]
     void listing.refresh()
     keyBook.attached()
     if (wasReady) emit({ event: 'resumed', server_id: server })
@@ -199,8 +202,8 @@ export const createClient = async (options: ClientOptions): Promise<Client> => {
     keeping.attached()
     questions.attached()
   }
-  const lost = (why: string): void => {
-    emit({ event: 'offline', since: clock.now(), why })
+  const lost = (why: string, final: boolean): void => {
+    emit({ event: 'offline', since: clock.now(), why, ...(final && { final }) })
     stalls.failAll(why)
     outbox.lost(why)
     keeping.lost(why)

@@ -30,8 +30,8 @@ export interface ConnectionOptions {
   readonly attached: (attachment: Attachment) => void
   /** An attached frame, verified as far as the server's key goes; the next is handed over when it resolves. */
   readonly frame: (frame: AnyFrame, attachment: Attachment) => Promise<void>
-  /** The attachment is gone; `why` is a sentence. */
-  readonly lost: (why: string) => void
+  /** The attachment is gone; `why` is a sentence. `final`: nothing is dialled until a person says so. */
+  readonly lost: (why: string, final: boolean) => void
   /** Something to tell the person; the same one is told once per outage. */
   readonly problem: (code: string, detail: string) => void
   /** Told of a bug in the handling of a frame. */
@@ -40,8 +40,10 @@ export interface ConnectionOptions {
 
 export interface Connection {
   start(): void
-  /** Dials now, if it waits or was stopped by a refusal. */
+  /** Dials now, if it waits, was stopped by a refusal, or gave way. */
   retry(): void
+  /** Leaves the place to another program; `why` is a sentence. */
+  giveWay(why: string): void
   readonly attachment: Attachment | undefined
   /** False when not attached: then nothing was sent. */
   send(texts: readonly string[]): boolean
@@ -66,7 +68,8 @@ export const createConnection = (options: ConnectionOptions): Connection => {
   let attachedAt = 0
   let told: string | undefined
   let plainly = false
-  let stopped = false
+  /** Why nothing is dialled until a person says so. */
+  let stopped: string | undefined
   let closing = false
   let dialling = false
   /** Why the last socket came to nothing was told already. */
@@ -84,7 +87,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
 
   /** Dials the same server again when it `had` us, else the next: each once without delay, and then after a pause. */
   const again = (had = false): void => {
-    if (closing || stopped) return
+    if (closing || stopped !== undefined) return
     const pause = had || servers.next()
     if (pause) failures += 1
     cancelRetry()
@@ -140,20 +143,16 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     attachment = undefined
     gone()
     if (closing) return
-    const why = `The connection to the server was lost${reason === '' ? '' : ` (${cleanLine(reason, 120)})`}.`
+    const said = reason === '' ? '' : ` (${cleanLine(reason, 120).replace(/\.$/, '')})`
     if (before !== undefined) {
-      // two programs with one identity would otherwise throw each other out as fast as they can dial
+      // whoever cuts us again and again is not dialled as fast as we can
       if (ports.clock.monotonic() - attachedAt >= steadyMs) failures = 0
       told = undefined
-      options.lost(why)
+      options.lost(stopped ?? `The connection to the server was lost${said}.`, stopped !== undefined)
     } else {
       // some stock servers close on a challenge, which they do not know; one that proved itself before never gets away with that
       if (confused && servers.pin(servers.current) === undefined) plainly = true
-      if (!explained)
-        tell(
-          'REFUSED',
-          `The server at ${servers.current} closed the connection before we were attached${reason === '' ? '' : `: ${reason}`}.`,
-        )
+      if (!explained) tell('REFUSED', `The server at ${servers.current} closed the connection before we were attached${said}.`)
     }
     again(before !== undefined)
   }
@@ -181,11 +180,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
       const early: AnyFrame[] = []
       explained = false
       const handshake = createHandshake({
-        ports,
-        userId,
-        wire,
-        hello,
-        ...{ plainly, alone: servers.alone },
+        ...{ ports, userId, wire, hello, plainly, alone: servers.alone },
         pin: servers.pin(url),
         accept: proven => options.accept(url, proven),
         send: texts => {
@@ -235,7 +230,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
   const refused = (why: HandshakeRefused, socket: Socket): void => {
     explained = true
     // with another server to go to nobody has to wait for a person
-    if (why.code === final && servers.alone) stopped = true
+    if (why.code === final && servers.alone) stopped = why.message
     tell(why.code, why.message)
     socket.close(1000, '')
   }
@@ -248,7 +243,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     try {
       await ports.network.dial(url, { timeoutMs: dialMs, maxBytes: limits.maxFrameBytes, ...servers.guard(url) }, open(url))
     } catch (error) {
-      if (error instanceof NetworkError) tell('UNREACHABLE', `The server at ${url} cannot be reached: ${error.message}`)
+      if (error instanceof NetworkError) tell('UNREACHABLE', `${error.message} Trying again.`)
       else options.problem('INTERNAL', error instanceof Error ? error.message : 'Dialling failed.')
       again()
     } finally {
@@ -261,8 +256,12 @@ export const createConnection = (options: ConnectionOptions): Connection => {
       void dial()
     },
     retry: () => {
-      stopped = false
+      stopped = undefined
       void dial()
+    },
+    giveWay: why => {
+      stopped = why
+      life?.socket.close(1000, '')
     },
     get attachment() {
       return attachment

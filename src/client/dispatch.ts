@@ -35,6 +35,10 @@ export interface DispatchOptions {
   readonly pacing: Pacing
   readonly read: (frame: AnyFrame, kind: MessageKind, payload: Delivered, attachment: Attachment) => Promise<void>
   readonly emit: (event: ClientEvent) => void
+  /** The server to which we were attached before this one. */
+  readonly cameFrom: () => string | undefined
+  /** Another program with our key is attached, at that server. */
+  readonly replaced: (server: string) => void
   /** Told of a bug in the handling of content. */
   readonly crashed: (error: unknown) => void
 }
@@ -43,7 +47,8 @@ type Handler<T extends FrameType> = (frame: Frame<T>, attachment: Attachment) =>
 
 /** Answers a function that takes every attached frame; it resolves when the next may come. */
 export const createDispatch = (options: DispatchOptions) => {
-  const { journal, roster, keyBook, listing, outbox, keeping, servers, receiving, pacing, read, emit, crashed } = options
+  const { journal, roster, keyBook, listing, outbox, keeping, servers, receiving, pacing, read, emit, cameFrom, replaced, crashed } =
+    options
   const lanes: Lanes = createLanes()
 
   /** Content is decrypted beside the other frames: it may wait for a key that one of those brings. */
@@ -104,7 +109,15 @@ export const createDispatch = (options: DispatchOptions) => {
       await pacing.receipt(frame)
     },
     ERROR: refused,
-    SERVER_NOTICE: ({ payload: { code, detail = '' } }) => {
+    SERVER_NOTICE: ({ payload: { code, detail = '', server_id: server = '', at } }) => {
+      if (code === 'REPLACED') {
+        // one that was sent before means another attachment
+        if (at === journal.state.attachedAt) replaced(cleanLine(server, 64))
+        return
+      }
+      // where we were a moment ago one may not have missed us yet
+      const wasUs = at === undefined ? server === cameFrom() : journal.state.attachments.has(at)
+      if (code === 'ALSO_ATTACHED' && wasUs) return
       emit({ event: 'notice', code: cleanLine(code, 64), detail: cleanLine(detail) })
     },
     LIST_RESPONSE: ({ payload }) => {

@@ -25,6 +25,8 @@ export interface SentEvent {
   readonly ref: string | null
   /** A user_id, or `public`. */
   readonly to: string
+  /** The name of what was sent, when that is a file. */
+  readonly file?: string
   readonly status: SentStatus
   /** When it failed, or is sent later than at once: one sentence. */
   readonly why?: string
@@ -71,8 +73,11 @@ export type ClientEvent =
       readonly verified: boolean
     }
   | { readonly event: 'users'; readonly users: readonly ListedUser[]; readonly ref?: string }
-  /** `since` is Unix milliseconds; `why` a sentence with what the server said, if it did. */
-  | { readonly event: 'offline'; readonly since: number; readonly why: string }
+  /**
+   * `since` is Unix milliseconds; `why` a sentence with what the server said, if it did. `final`: another program has the person now, and this one
+   * stays offline until it is told otherwise (`resume`).
+   */
+  | { readonly event: 'offline'; readonly since: number; readonly why: string; readonly final?: true }
   /** Perhaps at another server than before. */
   | { readonly event: 'resumed'; readonly server_id: ServerId | '' }
   | {

@@ -60,7 +60,16 @@ export type ClientFact =
       readonly kind: MessageKind
       readonly order: Order
     }
-  | { readonly type: 'message.settled'; readonly id: string; readonly to: UserId; readonly state: Settled }
+  | {
+      readonly type: 'message.settled'
+      readonly id: string
+      readonly to: UserId
+      readonly state: Settled
+      /** UTF-8 bytes of the copy that is kept while it is `waiting`; facts of older versions lack them. */
+      readonly bytes?: number
+    }
+  /** The copy of a message that waits was given up: too much waits. */
+  | { readonly type: 'copy.dropped'; readonly id: string; readonly to: UserId }
   | {
       readonly type: 'message.received'
       readonly id: string
@@ -116,6 +125,13 @@ export interface Kept {
   readonly order: Order
 }
 
+/** A message that waits in a mailbox, of which a copy is kept. */
+export interface WaitingCopy {
+  readonly to: UserId
+  readonly ts: number
+  readonly bytes: number
+}
+
 export interface ClientState {
   readonly users: ReadonlyMap<UserId, KnownUser>
   /** By address, `ws://host:port`. */
@@ -126,12 +142,14 @@ export interface ClientState {
   readonly received: ReadonlySet<string>
   /** Messages that are not accepted yet, in the order in which they were written. */
   readonly kept: ReadonlyMap<string, Kept>
-  /** Messages that wait in a mailbox, as far as we know: id → recipient. */
-  readonly waiting: ReadonlyMap<string, UserId>
+  /** Messages that wait in a mailbox, as far as we know, by id. */
+  readonly waiting: ReadonlyMap<string, WaitingCopy>
   /** The latest `ts` that we gave. */
   readonly lastTs: number
   /** When we attached last, as we signed it. */
   readonly attachedAt: number
+  /** The same of the last times, that one included: what was signed under our key and is not among them is another program's. */
+  readonly attachments: ReadonlySet<number>
   /** Transfers that began and did not end: swept at the next start. */
   readonly transfers: ReadonlyMap<string, 'incoming' | 'outgoing'>
 }
@@ -141,11 +159,17 @@ export const clientLimits = {
   maxPins: 20_000,
   /** Servers that are remembered beside those that a person named. */
   maxLearned: 16,
+  /** Times at which we attached that are remembered. */
+  maxAttachments: 256,
   /** Message ids that are remembered. */
   maxReceived: 10_000,
-  /** Messages in mailboxes whose delivery can still be told. */
+  /** Messages in mailboxes whose delivery can still be told, and bytes of their copies. */
   maxWaiting: 1_024,
+  maxWaitingBytes: 16_777_216,
 } as const
+
+/** Of a copy whose size was not recorded: a message of one block. */
+const usualBytes = 4_096
 
 type Draft = {
   -readonly [K in keyof ClientState]: ClientState[K] extends ReadonlyMap<infer A, infer B>
@@ -166,6 +190,8 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       return
     case 'client.attaching':
       draft.attachedAt = Math.max(draft.attachedAt, fact.at)
+      draft.attachments.add(fact.at)
+      if (draft.attachments.size > clientLimits.maxAttachments) draft.attachments.delete(draft.attachments.values().next().value as number)
       return
     case 'server.pinned':
     case 'server.trusted': {
@@ -229,13 +255,15 @@ const evolve = (draft: Draft, fact: ClientFact): void => {
       const kept = draft.kept.get(fact.id)
       draft.kept.delete(fact.id)
       draft.waiting.delete(fact.id)
-      if (fact.state === 'waiting') draft.waiting.set(fact.id, fact.to)
-      if (draft.waiting.size > clientLimits.maxWaiting) draft.waiting.delete(draft.waiting.keys().next().value as string)
+      if (fact.state === 'waiting') draft.waiting.set(fact.id, { to: fact.to, ts: kept?.ts ?? 0, bytes: fact.bytes ?? usualBytes })
       const recipient = draft.users.get(fact.to)
       if (kept !== undefined && recipient?.counted !== undefined && FAILED.has(fact.state))
         draft.users.set(fact.to, { ...recipient, counted: uncount(recipient.counted, kept.order) })
       return
     }
+    case 'copy.dropped':
+      draft.waiting.delete(fact.id)
+      return
     case 'message.received': {
       touch(fact.user, { contact: true, ...(fact.order !== undefined && { shown: show(known?.shown, fact.order, fact.ts) }) })
       draft.received.add(fact.id)
@@ -275,6 +303,7 @@ export const createClientState = (): { readonly state: ClientState; evolve(fact:
     waiting: new Map(),
     lastTs: 0,
     attachedAt: 0,
+    attachments: new Set(),
     transfers: new Map(),
   }
   return {

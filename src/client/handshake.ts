@@ -4,6 +4,7 @@ import type { PublicKey } from '../ports/crypto.ts'
 import type { Ports } from '../ports/ports.ts'
 import { toBase64Url } from '../protocol/encoding.ts'
 import type { AnyFrame, Frame } from '../protocol/envelope.ts'
+import { isErrorCode } from '../protocol/errors.ts'
 import type { ServerId, UserId } from '../protocol/ids.ts'
 import type { ServerPin } from './facts.ts'
 import type { Wire } from './wire.ts'
@@ -85,6 +86,11 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
     finish(() => {
       options.refused(new HandshakeRefused(code, message, cause === undefined ? undefined : { cause }))
     })
+  }
+  /** Nobody has proved anything yet: a word of theirs must not pass for one of ours, after which a person has to act. */
+  const refuseAs = ({ code, detail = 'The server refused us.' }: Frame<'ERROR'>['payload']): void => {
+    if (isErrorCode(code)) refuse(code, detail)
+    else refuse('REFUSED', `The server refused us: ${code}: ${detail}`)
   }
   const attach = (attachment: Attachment): void => {
     finish(() => {
@@ -174,7 +180,7 @@ export const createHandshake = (options: HandshakeOptions): Handshake => {
           confused = true
           return true
         }
-        refuse(frame.payload.code, frame.payload.detail ?? 'The server refused us.')
+        refuseAs(frame.payload)
         return true
       default:
         if (frame.type === 'USER_ADVERTISE' && frame.payload.server_id === frame.from) heardId = frame.payload.server_id

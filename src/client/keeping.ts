@@ -4,6 +4,7 @@ import type { Crypto } from '../ports/crypto.ts'
 import { utf8 } from '../protocol/encoding.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
+import { limits as wire } from '../protocol/limits.ts'
 import type { SentStatus } from './events.ts'
 import { FAILED, type MessageKind, type Settled } from './facts.ts'
 import type { Attachment } from './handshake.ts'
@@ -52,7 +53,7 @@ const resend = { firstMs: 5_000, capMs: 30_000 } as const
 const alongMs = 2_000
 const lookMs = 1_000
 /** Milliseconds after which a message that nobody accepted has failed. */
-const keepMs = 604_800_000
+const keepMs = wire.mailboxMs
 const limits = { messages: 4_096, bytes: 67_108_864 } as const
 
 const sentences = {
@@ -139,8 +140,10 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
     if (left.length === 0) queues.delete(entry.to)
     else queues.set(entry.to, left)
     // what waits stays on the disk: its mailbox may be lost with a server
-    const mailed = state === 'waiting' ? waiting.makeRoom() : [{ remove: { recipient: entry.to, ids: [id] } }]
-    journal.record(`user:${entry.to}`, { type: 'message.settled', id, to: entry.to, state }, mailed)
+    const stays = state === 'waiting'
+    if (stays) waiting.makeRoom(entry.bytes)
+    const settled = { type: 'message.settled', id, to: entry.to, state, ...(stays && { bytes: entry.bytes }) } as const
+    journal.record(`user:${entry.to}`, settled, stays ? [] : [{ remove: { recipient: entry.to, ids: [id] } }])
     journal.release(() => {
       const failed = FAILED.has(state)
       if (!failed) say(entry)
@@ -235,7 +238,8 @@ export const createKeeping = (options: KeepingOptions): Keeping => {
         if (known === undefined || sig === undefined || !(await verifyPayload(crypto, known.verify, payloadText, sig))) return
       } else if (from !== server) return
       for (const id of theirs) {
-        if (entries.get(id)?.to === recipient) settle(id, state)
+        if (state === 'unknown') waiting.missed(id)
+        else if (entries.get(id)?.to === recipient) settle(id, state)
         else if (state === 'delivered' || state === 'refused') waiting.read(id, recipient, state)
       }
     },

@@ -45,7 +45,7 @@ export const createQuestions = ({ clock, journal, wire, attachment, send, crashe
 
   const askForReceipts = (): void => {
     const byReader = new Map<UserId, string[]>()
-    for (const [id, reader] of journal.state.waiting) byReader.set(reader, [...(byReader.get(reader) ?? []), id])
+    for (const [id, { to }] of journal.state.waiting) byReader.set(to, [...(byReader.get(to) ?? []), id])
     for (const [recipient, ids] of byReader)
       for (let from = 0; from < ids.length; from += limits.maxRefs)
         ask('RECEIPT_ASK', { recipient, refs: ids.slice(from, from + limits.maxRefs) })

@@ -24,6 +24,9 @@ export interface Sighting {
 /** People who are kept in memory; more are not listed and cannot be written to. */
 export const maxMembers = 100_000
 
+/** Servers that are gone, whose users are remembered. */
+const maxServers = 1_024
+
 /** People who left and whose names are still known: what they sent before may arrive after. */
 const maxDeparted = 1_024
 
@@ -53,7 +56,7 @@ export interface Roster {
 
 export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
   const members = new Map<UserId, Member>()
-  /** Users of servers that are gone, for their return; together with `members` as many as `maxMembers`. */
+  /** Users of servers that are gone, for their return; at most `maxMembers` of `maxServers`. */
   const lapsed = new Map<ServerId | '', readonly Member[]>()
   const departed = new Map<UserId, string>()
   /** Users that changed since the list was asked for, with the server that they left, if that is what changed; `undefined` while none is under way. */
@@ -61,6 +64,15 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
 
   const tell = (id: UserId, name: string, state: PresenceState): void => {
     emit({ event: 'presence', user_id: id, name, state })
+  }
+  const note = (user: UserId, left: ServerId | '' | undefined): void => {
+    if (changed !== undefined && changed.size < maxMembers) changed.set(user, left)
+  }
+  /** Keeps who was listed at a server that is gone; one whose users nobody can be told of any more needs a list when it is back. */
+  const keep = (server: ServerId | '', users: readonly Member[]): void => {
+    let kept = 0
+    for (const { length } of lapsed.values()) kept += length
+    if (lapsed.size < maxServers && kept + users.length <= maxMembers) lapsed.set(server, users)
   }
   const drop = (member: Member): void => {
     members.delete(member.id)
@@ -88,7 +100,7 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
     departed,
     nameOf: user => members.get(user)?.name ?? departed.get(user) ?? user,
     seen: sighting => {
-      changed?.set(sighting.id, undefined)
+      note(sighting.id, undefined)
       enter(sighting)
     },
     removed: (user, server) => {
@@ -100,7 +112,7 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
         )
       const member = members.get(user)
       if (member === undefined || (member.server !== '' && server !== '' && member.server !== server)) return
-      changed?.set(user, server)
+      note(user, server)
       drop(member)
     },
     announced: (user, announced) => {
@@ -110,7 +122,7 @@ export const createRoster = (emit: (event: ClientEvent) => void): Roster => {
     standing: (server, presence) => {
       const here = ofServer(server)
       if (presence === 'lapsed') {
-        lapsed.set(server, here)
+        keep(server, here)
         for (const member of here) drop(member)
         return true
       }

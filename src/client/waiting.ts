@@ -1,6 +1,7 @@
-/** Messages that wait in a mailbox: told of when they are read, and sent again when their reader is seen elsewhere and has not got them. */
+/** Messages that wait in a mailbox: told of when they are read, and sent again when their reader is elsewhere and has not got them. */
 import type { Clock } from '../ports/clock.ts'
 import type { UserId } from '../protocol/ids.ts'
+import { limits as wire } from '../protocol/limits.ts'
 import type { MailStore } from '../store/mail.ts'
 import type { SentStatus } from './events.ts'
 import { clientLimits } from './facts.ts'
@@ -10,13 +11,15 @@ import type { Told } from './keeping.ts'
 import type { Roster } from './roster.ts'
 
 export interface Waiting {
-  /** What has to go from the mail so that one more may wait. */
-  makeRoom(): readonly { readonly remove: { readonly recipient: UserId; readonly ids: readonly string[] } }[]
+  /** Gives up the oldest copies, and says so, until one more of `bytes` may be kept. */
+  makeRoom(bytes: number): void
   /** It waits; `told` hears when it is read. */
   begin(id: string, told: Told): void
   isFor(id: string, reader: UserId): boolean
   /** The reader's word about a message that waited. */
   read(id: string, reader: UserId, state: 'delivered' | 'refused'): void
+  /** Where its reader was last nothing is known of it. */
+  missed(id: string): void
   attached(): void
   lost(): void
 }
@@ -28,9 +31,12 @@ export interface Waiting {
 const stuckMs = 4_000
 /** Milliseconds between copies of one message. */
 const againMs = 600_000
+/** Milliseconds since it was written for which a message is sent to where its reader was last: as long as mailboxes keep one. */
+const missedMs = wire.mailboxMs
 const lookMs = 1_000
 /** Copies in one look. */
 const atOnce = 32
+const dropped = 'So much waits that this program keeps no copy of it any more, and will not tell that it was read.'
 
 export interface WaitingOptions {
   readonly clock: Clock
@@ -39,7 +45,7 @@ export interface WaitingOptions {
   readonly mail: MailStore
   readonly attachment: () => Attachment | undefined
   readonly send: (texts: readonly string[]) => boolean
-  /** Who hears of a message that an earlier run sent. */
+  /** Who hears of a message that an earlier run sent, or of which no more will be heard. */
   readonly tell: (id: string, to: UserId, status: SentStatus, why?: string) => void
   /** What is told of one that was refused. */
   readonly refused: string
@@ -53,29 +59,35 @@ export const createWaiting = (options: WaitingOptions): Waiting => {
   const online = new Map<UserId, number>()
   /** When a copy was sent last, in monotonic milliseconds. */
   const copied = new Map<string, number>()
+  /** Of which nothing is known where their reader was last. */
+  const missing = new Set<string>()
   let cancelLook = (): void => {}
 
-  /** Messages that are stuck: their reader has been online for a while. */
+  const forget = (id: string): void => {
+    copied.delete(id)
+    missing.delete(id)
+    hearers.delete(id)
+  }
+
+  /** Messages that are stuck: their reader has been online for a while, or was last where nothing is known of them. */
   const stuck = (): ReadonlyMap<UserId, readonly string[]> => {
     const now = clock.monotonic()
     const due = new Map<UserId, string[]>()
     let count = 0
     const readers = new Set<UserId>()
-    for (const [id, reader] of journal.state.waiting) {
+    for (const [id, { to: reader }] of journal.state.waiting) {
       readers.add(reader)
-      if (roster.members.get(reader)?.presence !== 'online') {
-        online.delete(reader)
-        continue
-      }
-      const since = online.get(reader) ?? now
-      online.set(reader, since)
-      if (now - since < stuckMs || now - (copied.get(id) ?? -Infinity) < againMs || count >= atOnce) continue
+      if (roster.members.get(reader)?.presence !== 'online') online.delete(reader)
+      else if (!online.has(reader)) online.set(reader, now)
+      const isStuck = now - (online.get(reader) ?? Infinity) >= stuckMs
+      if (!(isStuck || missing.has(id)) || now - (copied.get(id) ?? -Infinity) < againMs || count >= atOnce) continue
       count += 1
       copied.set(id, now)
+      missing.delete(id)
       due.set(reader, [...(due.get(reader) ?? []), id])
     }
     for (const reader of online.keys()) if (!readers.has(reader)) online.delete(reader)
-    for (const id of copied.keys()) if (!journal.state.waiting.has(id)) copied.delete(id)
+    for (const id of [...copied.keys(), ...missing]) if (!journal.state.waiting.has(id)) forget(id)
     return due
   }
 
@@ -94,21 +106,31 @@ export const createWaiting = (options: WaitingOptions): Waiting => {
   const lost = (): void => {
     cancelLook()
     online.clear()
+    missing.clear()
   }
 
   return {
-    makeRoom: () => {
-      const [oldest] = journal.state.waiting
-      if (oldest === undefined || journal.state.waiting.size < clientLimits.maxWaiting) return []
-      return [{ remove: { recipient: oldest[1], ids: [oldest[0]] } }]
+    makeRoom(bytes) {
+      const { waiting } = journal.state
+      let room = clientLimits.maxWaitingBytes - bytes
+      for (const copy of waiting.values()) room -= copy.bytes
+      for (const [id, { to, bytes: freed }] of [...waiting]) {
+        if (waiting.size < clientLimits.maxWaiting && room >= 0) return
+        room += freed
+        forget(id)
+        journal.record(`user:${to}`, { type: 'copy.dropped', id, to }, [{ remove: { recipient: to, ids: [id] } }])
+        journal.release(() => {
+          tell(id, to, 'waiting', dropped)
+        })
+      }
     },
     begin: (id, told) => {
-      hearers.set(id, told)
-      if (hearers.size > clientLimits.maxWaiting) hearers.delete(hearers.keys().next().value as string)
+      // it may have made room already
+      if (journal.state.waiting.has(id)) hearers.set(id, told)
     },
-    isFor: (id, reader) => journal.state.waiting.get(id) === reader,
+    isFor: (id, reader) => journal.state.waiting.get(id)?.to === reader,
     read(id, reader, state) {
-      if (journal.state.waiting.get(id) !== reader) return
+      if (journal.state.waiting.get(id)?.to !== reader) return
       const mailed = [{ remove: { recipient: reader, ids: [id] } }]
       journal.record(`user:${reader}`, { type: 'message.settled', id, to: reader, state }, mailed)
       const told = hearers.get(id) ?? ((status, why) => tell(id, reader, status, why))
@@ -117,6 +139,10 @@ export const createWaiting = (options: WaitingOptions): Waiting => {
         if (state === 'delivered') told('delivered')
         else told('failed', refused)
       })
+    },
+    missed(id) {
+      const copy = journal.state.waiting.get(id)
+      if (copy !== undefined && clock.now() - copy.ts <= missedMs) missing.add(id)
     },
     attached: () => {
       lost()

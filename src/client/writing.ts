@@ -40,12 +40,6 @@ export interface WritingOptions {
   readonly send: (texts: readonly string[]) => boolean
 }
 
-/** What became of a file; `why` when it failed. `id` is empty when nothing was made of it. */
-export interface Outcome {
-  readonly id: string
-  readonly why?: string
-}
-
 interface Copy {
   readonly id: string
   readonly to: UserId

@@ -1,4 +1,5 @@
 /** RSA keys as bytes: SPKI (RFC 5280 §4.1.2.7) and PKCS#8 (RFC 5958 §2), and the one rule on keys (SOCP §4), checked on the bytes. */
+import { toHex } from '../protocol/encoding.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { DerError, der, derUnsigned, readDer, tags, type DerReader } from './der.ts'
 
@@ -76,7 +77,6 @@ export const writeSpki = ({ modulus, exponent }: RsaNumbers): Uint8Array =>
   )
 
 const rsaEncryption = new Uint8Array([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01])
-const hex = (bytes: Uint8Array): string => [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join('')
 
 const reading = (kind: Kind, read: () => RsaNumbers): RsaNumbers => {
   try {
@@ -88,8 +88,8 @@ const reading = (kind: Kind, read: () => RsaNumbers): RsaNumbers => {
 }
 
 const algorithm = (kind: Kind, identifier: DerReader): void => {
-  const oid = hex(identifier.read(tags.oid))
-  if (oid !== hex(rsaEncryption)) throw badKey(kind, 'not_rsa', `it is ${algorithms[oid] ?? 'not an RSA key'}`)
+  const oid = toHex(identifier.read(tags.oid))
+  if (oid !== toHex(rsaEncryption)) throw badKey(kind, 'not_rsa', `it is ${algorithms[oid] ?? 'not an RSA key'}`)
   identifier.read(tags.null)
   identifier.end()
 }
@@ -100,8 +100,8 @@ const checked = (kind: Kind, numbers: RsaNumbers): RsaNumbers => {
   const bits = first === undefined ? 0 : modulus.length * 8 - (Math.clz32(first) - 24)
   if (bits !== 4096) throw badKey(kind, 'wrong_size', `its modulus has ${String(bits)} bits instead of 4096`)
   if (((modulus.at(-1) ?? 0) & 1) === 0) throw badKey(kind, 'even_modulus', 'its modulus is even, so it is not a product of two primes')
-  if (hex(exponent) !== '010001') {
-    const value = exponent.length > 6 ? `a number of ${String(exponent.length * 8)} bits` : String(parseInt(hex(exponent) || '0', 16))
+  if (toHex(exponent) !== '010001') {
+    const value = exponent.length > 6 ? `a number of ${String(exponent.length * 8)} bits` : String(parseInt(toHex(exponent) || '0', 16))
     throw badKey(kind, 'wrong_exponent', `its exponent is ${value} instead of 65537`)
   }
   return numbers

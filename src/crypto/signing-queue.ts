@@ -1,8 +1,8 @@
 /** The queue before RSA signatures, which are what a node runs out of first: urgent ones overtake, few are in flight, and it never grows without bound. */
-import type { Clock } from '../ports/clock.ts'
 import type { Crypto, PrivateKey } from '../ports/crypto.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Base64Url } from '../protocol/ids.ts'
+import type { SigningPace } from './signing-pace.ts'
 import { signPayload } from './transport-signature.ts'
 
 /**
@@ -41,8 +41,10 @@ export interface SigningQueueOptions {
   /** Signatures at work at once; the number of cores is right, more only makes the urgent wait. */
   readonly inFlight: number
   readonly maxQueued: number
+  /** Of the machine: so many wait at most as it signs within `withinMs`. */
+  readonly pace?: { readonly of: SigningPace; readonly withinMs: number }
   /**
-   * Parts of `maxQueued` that may wait when work of a kind is asked for, it and what is more urgent counted; 1 unless given. So what
+   * Parts of what may wait, that may wait when work of a kind is asked for, it and what is more urgent counted; 1 unless given. So what
    * can wait is turned away long before what is urgent has to wait as long.
    */
   readonly shares?: Readonly<Partial<Record<Priority, number>>>
@@ -55,7 +57,7 @@ interface Job {
   readonly reject: (error: unknown) => void
 }
 
-export const createSigningQueue = ({ crypto, privateKey, inFlight, maxQueued, shares = {} }: SigningQueueOptions): SigningQueue => {
+export const createSigningQueue = ({ crypto, privateKey, inFlight, maxQueued, pace, shares = {} }: SigningQueueOptions): SigningQueue => {
   const waiting = ranks.map((): Job[] => [])
   const strangers = waiting.at(-1) ?? []
   const signed = ranks.map(() => 0)
@@ -64,6 +66,8 @@ export const createSigningQueue = ({ crypto, privateKey, inFlight, maxQueued, sh
   let working = 0
   let sinceStranger = 0
 
+  const room = (): number =>
+    pace === undefined ? maxQueued : Math.max(1, Math.min(maxQueued, Math.ceil((pace.of.perSecond() * pace.withinMs) / 1_000)))
   const take = (): Job | undefined => {
     const first = sinceStranger >= MEMBERS_FIRST && strangers.length > 0 ? strangers : waiting.find(jobs => jobs.length > 0)
     sinceStranger = first === strangers || strangers.length === 0 ? 0 : sinceStranger + 1
@@ -78,7 +82,9 @@ export const createSigningQueue = ({ crypto, privateKey, inFlight, maxQueued, sh
       working -= 1
       startNext()
     }
+    const made = pace?.of.begin()
     const done = (signature: Base64Url): void => {
+      made?.()
       signed[job.rank] = (signed[job.rank] ?? 0) + 1
       job.resolve(signature)
     }
@@ -94,11 +100,11 @@ export const createSigningQueue = ({ crypto, privateKey, inFlight, maxQueued, sh
   const crowdedAt = (rank: number, part: number): boolean => {
     const share = shares[ranks[rank] ?? 'control'] ?? 1
     const ahead = waiting.slice(0, rank + 1).reduce((sum, jobs) => sum + jobs.length, 0)
-    return ahead >= Math.max(1, share * maxQueued * part)
+    return ahead >= Math.max(1, share * room() * part)
   }
 
   const makeRoom = (rank: number): boolean => {
-    if (queued < maxQueued) return true
+    if (queued < room()) return true
     const job = waiting.findLast((jobs, other) => other > rank && jobs.length > 0)?.pop()
     if (job === undefined) return false
     queued -= 1
@@ -131,36 +137,3 @@ const byPriority = (numbers: readonly number[]): Readonly<Record<Priority, numbe
 
 const overloaded = (): ProtocolError =>
   new ProtocolError('TIMEOUT', 'overloaded', 'This machine cannot sign that much: wait a moment and send less at once.')
-
-export interface MeasureOptions {
-  readonly crypto: Crypto
-  readonly privateKey: PrivateKey
-  readonly clock: Clock
-  /** As many at once as the queue will have. */
-  readonly inFlight: number
-  /** Wall time to spend, in milliseconds. */
-  readonly budgetMs?: number
-}
-
-/** More than this fits in no budget on any machine; it ends the measurement on a clock that stands still. */
-const MAX_SAMPLES = 64
-
-/** Measures this machine: RSA-4096 signatures per second with `inFlight` at once. Spends about `budgetMs`, but at least one signature each. */
-export const measureSigning = async ({ crypto, privateKey, clock, inFlight, budgetMs = 50 }: MeasureOptions): Promise<number> => {
-  const started = clock.monotonic()
-  let done = 0
-  const worker = async (): Promise<void> => {
-    let now = clock.monotonic()
-    let last = 0
-    // starts another only if it will be over in time
-    while (now + last - started <= budgetMs && done < MAX_SAMPLES) {
-      await crypto.sign(privateKey, new Uint8Array(32))
-      done += 1
-      const after = clock.monotonic()
-      last = after - now
-      now = after
-    }
-  }
-  await Promise.all(Array.from({ length: inFlight }, worker))
-  return (done * 1000) / Math.max(1, clock.monotonic() - started)
-}

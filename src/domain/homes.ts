@@ -10,8 +10,12 @@ export interface Home {
 
 export type Homes = ReadonlyMap<UserId, Home>
 
-/** People who are remembered after they left; beyond it those who left first are forgotten, and cannot be written to until they return. */
-const MAX_HOMES = 50_000
+/**
+ * People who are remembered after they left. Beyond it those are forgotten, and cannot be written to until they return, who left first the server
+ * that most have left: one that invents people drives out its own. So many at once, since who that is takes a look at all.
+ */
+export const MAX_HOMES = 50_000
+const AT_ONCE = 1_000
 
 /** Where a user is, or was last, as far as this server knows. */
 export const lastHomeOf = (
@@ -40,10 +44,21 @@ export const evolveHomes = (homes: Homes, directory: Directory, fact: Fact, befo
       if (before === undefined || directory.users.has(fact.user)) return
       draft.delete(fact.user)
       draft.set(fact.user, before)
-      if (draft.size > MAX_HOMES) draft.delete(draft.keys().next().value as UserId)
+      if (draft.size > MAX_HOMES) makeRoom(draft)
       return
     default:
   }
+}
+
+const makeRoom = (draft: Map<UserId, Home>): void => {
+  const left = new Map<ServerId, UserId[]>()
+  for (const [user, { server }] of draft) {
+    const users = left.get(server)
+    if (users === undefined) left.set(server, [user])
+    else users.push(user)
+  }
+  const most = [...left.values()].reduce((a, b) => (b.length > a.length ? b : a))
+  for (const user of most.slice(0, AT_ONCE)) draft.delete(user)
 }
 
 /** The home that a fact may take from somebody. */

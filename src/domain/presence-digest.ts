@@ -1,5 +1,5 @@
 /** Comparing what two servers know of one server's users: digests of ever smaller parts, then the entries of the parts that differ. */
-import { toBase64Url, utf8 } from '../protocol/encoding.ts'
+import { toBase64Url, toHex, utf8 } from '../protocol/encoding.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import type { PresenceSeq } from './facts.ts'
@@ -17,6 +17,8 @@ export interface DigestTree {
   /** 12 bytes in base64url over the entries of a part; the empty text when there are none. */
   digest(prefix: string): string
   entries(prefix: string): readonly DigestEntry[]
+  /** How many entries a part has. */
+  count(prefix: string): number
 }
 
 /** Entries that are listed rather than divided further. */
@@ -41,7 +43,7 @@ export function* digestTreeInTurns(entries: readonly DigestEntry[], sha256: Sha2
   for (const [place, entry] of entries.entries()) {
     if (place > 0 && place % ENTRIES_A_TURN === 0) yield
     const hash = sha256(utf8(entry[0]))
-    parts[hash[0] as number]?.push({ key: hex(hash.subarray(0, KEY_BYTES)), entry })
+    parts[hash[0] as number]?.push({ key: toHex(hash.subarray(0, KEY_BYTES)), entry })
   }
   /** The lines of each part's entries. */
   const texts: string[] = []
@@ -71,12 +73,22 @@ export function* digestTreeInTurns(entries: readonly DigestEntry[], sha256: Sha2
     return texts.slice(first, first + PARTS / 16 ** prefix.length).join('')
   }
 
+  const digestOf = (prefix: string): string => {
+    const text = textOf(prefix)
+    return text === '' ? '' : toBase64Url(sha256(utf8(text)).subarray(0, DIGEST_BYTES))
+  }
+  /** Of large parts: whoever asks for the same one again and again must not have all users hashed each time. */
+  const kept = new Map<string, string>()
+
   return {
     size: keyed.length,
     entries: prefix => part(prefix).map(({ entry }) => entry),
+    count: prefix => placeOf(`${prefix}g`) - placeOf(prefix),
     digest(prefix) {
-      const text = textOf(prefix)
-      return text === '' ? '' : toBase64Url(sha256(utf8(text)).subarray(0, DIGEST_BYTES))
+      if (prefix.length > 2) return digestOf(prefix)
+      const digest = kept.get(prefix) ?? digestOf(prefix)
+      kept.set(prefix, digest)
+      return digest
     },
   }
 }
@@ -101,7 +113,7 @@ export interface Told {
 
 /** Answers a question about parts: digests of their sixteen parts, or their entries where there are few. */
 export const tellParts = (tree: DigestTree, seq: PresenceSeq, prefixes: readonly string[]): Told => {
-  const isLeaf = (prefix: string): boolean => prefix.length >= 2 * KEY_BYTES || tree.entries(prefix).length <= LEAF
+  const isLeaf = (prefix: string): boolean => prefix.length >= 2 * KEY_BYTES || tree.count(prefix) <= LEAF
   return {
     seq,
     nodes: prefixes
@@ -146,5 +158,4 @@ export const compareParts = (mine: DigestTree, { seq, nodes = [], leaves = [] }:
 }
 
 const lineOf = ({ entry: [user, [epoch, counter]] }: Keyed): string => `${user} ${epoch} ${counter}\n`
-const hex = (bytes: Uint8Array): string => [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join('')
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

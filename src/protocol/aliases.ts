@@ -82,8 +82,8 @@ export const pubkeyAnswer = (alias: string | undefined, key: KnownKey, requestId
       }
     : { type: 'PUBKEY_RESPONSE', payload: { ...key } }
 
-/** Answers a PUBKEY_REQUEST for a user whom nobody knows. */
-export const pubkeyMissing = (alias: string | undefined, user: string, requestId: string | undefined): Answer =>
+/** The same for a user whom nobody knows; undefined where that is an ERROR as ever. */
+export const pubkeyMissing = (alias: string | undefined, requestId: string | undefined): Answer | undefined =>
   alias === 'CTRL_GET_PUB'
     ? { type: 'CTRL_PUBKEY', payload: { ok: false, error: 'USER_NOT_FOUND', ...(requestId !== undefined && { req_id: requestId }) } }
-    : { type: 'ERROR', payload: { code: 'USER_NOT_FOUND', detail: 'No such user is online.', msg_ref: user } }
+    : undefined

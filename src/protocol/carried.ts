@@ -30,10 +30,8 @@ const CARRIED = [
  */
 export const carriedContent = (payload: object): Readonly<Record<string, unknown>> => {
   const given = payload as Readonly<Record<string, unknown>>
-  return Object.fromEntries(
-    CARRIED.filter(key => Object.hasOwn(given, key) && ['string', 'number', 'boolean'].includes(typeof given[key])).map(key => [
-      key,
-      given[key],
-    ]),
-  )
+  return Object.fromEntries(CARRIED.filter(key => Object.hasOwn(given, key) && isPlain(given[key])).map(key => [key, given[key]]))
 }
+
+/** `1e400` is read as infinity, which no JSON can say again. */
+const isPlain = (value: unknown): boolean => typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)

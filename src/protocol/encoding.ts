@@ -1,4 +1,4 @@
-/** Bytes and text: UTF-8, base64url as SOCP §4 wants it, and the other base64 forms that stock programs send. */
+/** Bytes and text: UTF-8, hexadecimal, base64url as SOCP §4 wants it, and the other base64 forms that stock programs send. */
 import type { Base64Url } from './ids.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -15,6 +15,9 @@ const valueOf = (code: number): number => {
   if (code >= 0x41) return code - 65
   return code === 0x2d || code === 0x2b ? 62 : code + 4
 }
+
+/** Two hexadecimal digits of each byte. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -34,6 +37,13 @@ export const concat = (...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
     at += part.length
   }
   return joined
+}
+
+/** Lower-case hexadecimal, two digits a byte. */
+export const toHex = (bytes: Uint8Array): string => {
+  let text = ''
+  for (const byte of bytes) text += HEX[byte] as string
+  return text
 }
 
 /** Base64url without padding (RFC 4648 §5). */

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { aliasOf } from './aliases.ts'
 import { isBase64Url, utf8 } from './encoding.ts'
 import { ProtocolError } from './errors.ts'
-import { isFrameType } from './frames.ts'
+import { isFrameType, ruleOf } from './frames.ts'
 import type { FrameType, PayloadOf } from './frames.ts'
 import type { Base64Url } from './ids.ts'
 import { scanJson } from './json.ts'
@@ -91,6 +91,9 @@ export const parseFrame = (message: string): AnyFrame => {
   const raw = given['payload']
   if (!isRecord(raw)) throw refuse('shape', 'The envelope\'s "payload" must be an object.')
   const { type, alias } = typeOf(given['type'], raw)
+  const { most = Infinity } = ruleOf(type)
+  if (payloadText !== undefined && payloadText.length > most)
+    throw refuse('too_large', `The payload of a ${type} has at most ${most} characters.`)
   const parsed = payloads[type].safeParse(raw)
   if (!parsed.success) throw firstProblem(type, parsed.error)
   return {

@@ -12,6 +12,9 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes
 
+/** True for a code of the table, and not for a name of `Object.prototype`. */
+export const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorCodes, code)
+
 /** Something a peer or user did that is refused with a wire code. Anything else that is thrown is a bug. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'

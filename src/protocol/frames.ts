@@ -1,5 +1,6 @@
 /** The table of all frames: who may send each, how it is signed, what it is for; its payload stands in payloads.ts. */
 import type { z } from 'zod'
+import { limits } from './limits.ts'
 import type { payloads } from './payloads.ts'
 
 export type FrameType = keyof typeof payloads
@@ -20,6 +21,8 @@ export interface FrameRule {
   /** A client takes it from its server. */
   readonly toUsers: boolean
   readonly signature: SignatureRule
+  /** Characters of its payload at most, where it is kept as it came: a frame has room for far more than it may say. */
+  readonly most?: number
   /** Refusing it is never answered with an ERROR, or two programs answer each other for ever. */
   readonly quiet?: boolean
   readonly doc: string
@@ -130,6 +133,7 @@ export const frames = {
     by: ['user', 'server'],
     toUsers: true,
     signature: 'required',
+    most: limits.maxReceiptText,
     doc: 'What became of messages: the word of their reader, passed on unchanged, or of a server.',
   },
   RECEIPT_ASK: {

@@ -28,6 +28,8 @@ export const limits = {
   blockBytes: 446,
   /** Messages that one RECEIPT names. */
   maxRefs: 64,
+  /** Characters of a RECEIPT's payload: 64 names of 64 characters, two ids, and some room. */
+  maxReceiptText: 8_192,
   /** Users in one LIST_RESPONSE. */
   maxListed: 200,
   /** Parts of a presence digest in one question or answer: 24 of at most 16 users of 64 characters, or of 16 digests, fit into a frame. */
@@ -45,6 +47,8 @@ export const limits = {
   silenceMs: 45_000,
   /** Milliseconds that a detached user stays listed, and the users of a server that is gone. */
   graceMs: 30_000,
+  /** Milliseconds for which a mailbox keeps a message, and its sender a copy: seven days. */
+  mailboxMs: 604_800_000,
   /** Milliseconds that a frame's `ts` may lie behind the link's clock. */
   acceptPastMs: 600_000,
   /** Milliseconds that a frame's `ts` may lie ahead of the link's clock. */

@@ -234,7 +234,7 @@ export const service = {
     sender: userId,
     recipient: userId,
     refs: z.array(z.string().min(1).max(64)).min(1).max(limits.maxRefs),
-    state: z.enum(['delivered', 'refused', 'waiting', 'full', 'passed']),
+    state: z.enum(['delivered', 'refused', 'waiting', 'full', 'passed', 'unknown']),
   }),
   RECEIPT_ASK: z.looseObject({
     /** Said by the sender's server. */
@@ -249,7 +249,13 @@ export const service = {
     detail: field.boundedText(4_096).optional(),
     msg_ref: z.string().max(256).optional(),
   }),
-  SERVER_NOTICE: z.looseObject({ code: z.string().min(1).max(64), detail: field.boundedText(4_096).optional() }),
+  SERVER_NOTICE: z.looseObject({
+    code: z.string().min(1).max(64),
+    detail: field.boundedText(4_096).optional(),
+    /** Of a notice about attachments: where the other one is, and when which one was made. */
+    server_id: serverId.optional(),
+    at: field.count.optional(),
+  }),
   CTRL_CLOSE: empty,
 } as const
 

@@ -117,7 +117,6 @@ export const greetUser = async (node: Node, connection: Connection, frame: Frame
     throw new ProtocolError('TIMEOUT', 'full', 'This server is full.')
   const key = await node.keys.import(payload.pubkey)
   const encKey = payload.enc_pubkey === undefined ? key : await node.keys.import(payload.enc_pubkey)
-  if (frame.sig !== undefined) await verifyBy(node, frame, key)
   const pinned = directory.pins.get(id)
   if (pinned !== undefined && pinned.pubkey !== key.text) throw new ProtocolError('NAME_IN_USE', 'pinned_key')
   if (pinned === undefined && directory.pins.size >= config.limits.pins)
@@ -130,6 +129,7 @@ export const greetUser = async (node: Node, connection: Connection, frame: Frame
     if (home !== undefined && !(home === 'local' && directory.users.get(id)?.local === 'detached'))
       throw new ProtocolError('NAME_IN_USE', 'attached')
   }
+  if (frame.sig !== undefined) await verifyBy(node, frame, key)
   return {
     role: 'user',
     id,

@@ -25,6 +25,9 @@ export interface Bootstrap {
 }
 
 export const createBootstrap = (node: Node): Bootstrap => {
+  /** Introducer → why it did not let us in, as people were told. */
+  const told = new Map<string, string>()
+
   const ask = (attempt: number): void => {
     const introducers = node.config.bootstrap_servers
     const entry = introducers[attempt % introducers.length]
@@ -35,11 +38,16 @@ export const createBootstrap = (node: Node): Bootstrap => {
       void join(entry, name).then(
         introducer => {
           node.log('info', 'joined the mesh', { introducer })
+          if (told.size > 0) node.tell({ event: 'recovered', why: `joined the mesh through ${name}` })
+          told.clear()
         },
         (error: unknown) => {
           const why = error instanceof Error ? error.message : String(error)
-          node.log('warn', 'an introducer did not let us in', { introducer: name, why })
-          node.tell({ event: 'degraded', why: `introducer ${name}: ${why}` })
+          // it is asked again and again, and people are told when the answer is another
+          const known = told.get(name) === why
+          told.set(name, why)
+          node.log(known ? 'debug' : 'info', 'an introducer did not let us in', { introducer: name, why })
+          if (!known) node.tell({ event: 'degraded', why: `introducer ${name} did not let us in, it is asked again: ${why}` })
           if (!node.stopping) node.runtime.record('bootstrap', { type: 'bootstrap.failed', introducer: name, why })
         },
       )

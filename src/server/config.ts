@@ -61,19 +61,19 @@ const limits = z.strictObject({
   userFrames: rate.default({ burst: 400, perSecond: 150 }),
   serverFrames: rate.default({ burst: 5_000, perSecond: 2_500 }),
   refusals: rate.default({ burst: 20, perSecond: 1 }),
-  /** A snapshot is made when so many facts came since the last one, and as many as there are users. */
   /** Bytes on the disk beyond which half of the log's facts are compacted; what they made stays. */
   logBytes: z.int().positive().default(1_073_741_824),
+  /** A snapshot is made when so many facts came since the last one, and as many as there are users. */
   snapshotFacts: z.int().positive().default(10_000),
 })
 
 const timing = z.strictObject({
   /** All in milliseconds. */
-  helloMs: z.int().positive().default(5_000),
-  heartbeatMs: z.int().positive().default(15_000),
+  helloMs: z.int().positive().default(wire.helloMs),
+  heartbeatMs: z.int().positive().default(wire.heartbeatMs),
   /** How long the other end of a socket may leave bytes unread before it is cut; told at half of it. */
   slowReaderMs: z.int().positive().default(60_000),
-  silenceMs: z.int().positive().default(45_000),
+  silenceMs: z.int().positive().default(wire.silenceMs),
   /** The same between servers that ping: how often they do, and how long nothing at all may come back. */
   pingMs: z.int().positive().default(wire.pingMs),
   answerMs: z.int().positive().default(wire.answerMs),
@@ -83,8 +83,8 @@ const timing = z.strictObject({
   stallMs: z.int().positive().default(120_000),
   /** Longest wait for a signature that a frame is taken for; with the measured speed it bounds the signing queue. */
   signMs: z.int().positive().default(20_000),
-  acceptPastMs: z.int().positive().default(600_000),
-  acceptFutureMs: z.int().positive().default(120_000),
+  acceptPastMs: z.int().positive().default(wire.acceptPastMs),
+  acceptFutureMs: z.int().positive().default(wire.acceptFutureMs),
   /** How long a pinned server may take to link for the first time before it is forgotten. */
   newcomerMs: z.int().positive().default(3_600_000),
   /** How long a member that was linked once may be gone before it is forgotten: 30 days. */
@@ -92,7 +92,7 @@ const timing = z.strictObject({
   /** How often a linked server's users are compared anew, with `presence-digest`. */
   compareMs: z.int().positive().default(60_000),
   /** How long a message waits for its reader before it is deleted. */
-  mailboxMs: z.int().positive().default(604_800_000),
+  mailboxMs: z.int().positive().default(wire.mailboxMs),
   /** How often the node signs where its log stands, if facts came meanwhile. */
   checkpointMs: z.int().positive().default(600_000),
 })

@@ -190,7 +190,7 @@ export const createConnections = (node: Node): Connections => {
       if (left === 0) perAddress.delete(remote)
       else perAddress.set(remote, left)
       node.supervisor.stop(address, 'closed')
-      const said = reason || why || (code === 1000 ? 'goodbye' : `closed with ${code}`)
+      const said = reason || why || (code === 1000 ? 'goodbye' : code === 1006 ? 'the connection broke' : `closed with ${code}`)
       if (connection.peer?.role === 'server') node.links.closed(connection, said)
       if (connection.peer?.role === 'user')
         node.sessions.closed(connection, code === 1000 && (reason === '' || reason === 'left') ? 'left' : said)

@@ -22,6 +22,8 @@ export interface Delivery {
   attached(user: UserId, connection: Connection, peer: UserPeer): void
   /** A reader's socket is gone: what was on its way goes into the mailbox. */
   left(user: UserId): void
+  /** Whether a message is on its way to a reader here, or waits for them. */
+  has(user: UserId, id: string): boolean
   /** Messages are done with, wherever they stood. */
   settle(user: UserId, ids: readonly string[], why: Why): Settled
   start(): void
@@ -247,6 +249,7 @@ export const createDelivery = (node: Node): Delivery => {
       })
     },
     left,
+    has: (user, id) => waits(user, id) || readers.get(user)?.onTheWay.has(id) === true,
     settle(user, ids, why) {
       const reader = readers.get(user)
       const via = new Set<ServerId>()

@@ -1,9 +1,7 @@
 /** What users ask their server: who is online, and by which key somebody signs (SOCP §13, §14). */
-import type { Claim } from '../domain/claims.ts'
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
-import { surenessOf } from '../domain/standing.ts'
 import { tlsOf } from '../protocol/address.ts'
-import { type Answer, listAnswer, type ListedUser, pubkeyAnswer } from '../protocol/aliases.ts'
+import { type Answer, listAnswer, type ListedUser, pubkeyAnswer, pubkeyMissing } from '../protocol/aliases.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
@@ -12,8 +10,10 @@ import { createRecent } from '../crypto/recent.ts'
 import type { Connection, UserPeer } from './connection.ts'
 import type { Node } from './node.ts'
 import { mayDial } from './may-dial.ts'
+import { inParts } from './parts.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { knowsPresence } from './standings.ts'
+import { type ClaimPresence, presenceOf } from './sureness.ts'
 
 export interface DirectoryService {
   /** Answers in the form of the name that the request came under, in parts; says how many. */
@@ -53,18 +53,8 @@ export const createDirectoryService = (node: Node): DirectoryService => {
       user_id: entry.id,
       display_name: displayName(claim.meta, entry.id),
       server_id: claim.server,
-      presence: presenceOf(entry, claim),
+      presence: listedPresence(presenceOf(node.state, node.runtime.machine, entry, claim.server)),
     }
-  }
-
-  const presenceOf = (entry: DirectoryUser, { server }: Claim): ListedUser['presence'] => {
-    if (server !== node.self.id) {
-      const sure = surenessOf(node.state.directory.standings, server, entry.id)
-      if (sure === 'lapsed' || (sure === 'online' && !node.links.isLinked(server))) return 'suspect'
-      return sure
-    }
-    if (entry.local === 'attached') return 'online'
-    return node.runtime.machine(`session:${entry.id}`)?.context['why'] === 'restart' ? 'recovered' : 'away'
   }
   /** As programs know it that do not ask how sure we are. */
   const plain = (user: ListedUser): ListedUser => ({ ...user, presence: user.presence === 'online' ? 'online' : 'away' })
@@ -79,19 +69,18 @@ export const createDirectoryService = (node: Node): DirectoryService => {
   return {
     list(connection, peer, frame) {
       const users = knowsPresence(peer) ? everybody() : everybody().map(plain)
-      const parts = Math.max(1, Math.ceil(users.length / limits.maxListed))
-      for (let from = 0; from === 0 || from < users.length; from += limits.maxListed) {
-        const more = from + limits.maxListed < users.length
-        answer(connection, peer.id, node.nextTs(), listAnswer(frame.alias, users.slice(from, from + limits.maxListed), more))
-      }
-      return parts
+      const parts = inParts(users, limits.maxListed, bytesOf)
+      for (const part of parts) answer(connection, peer.id, node.nextTs(), listAnswer(frame.alias, part, part !== parts.at(-1)))
+      return parts.length
     },
     key(connection, peer, frame) {
       const user = frame.payload.user_id
       const pinned = node.state.directory.pins.get(user)
       const entry = node.state.directory.users.get(user)
       if (pinned === undefined) {
-        node.refusals.tell(connection, peer.id, 'USER_NOT_FOUND', `${user} is not known here.`, user)
+        const missing = pubkeyMissing(frame.alias, frame.payload.req_id)
+        if (missing === undefined) node.refusals.tell(connection, peer.id, 'USER_NOT_FOUND', `${user} is not known here.`, user)
+        else answer(connection, peer.id, node.nextTs(), missing)
         return
       }
       const claim = entry === undefined ? undefined : claimOf(node.state.directory, entry, node.links.isLinked)
@@ -136,5 +125,12 @@ export const createDirectoryService = (node: Node): DirectoryService => {
     },
   }
 }
+
+/** Who is listed is not lapsed. */
+const listedPresence = (presence: ClaimPresence): ListedUser['presence'] => (presence === 'lapsed' ? 'suspect' : presence)
+
+/** Canonical text writes six bytes for a letter at most; keys and presence take less than 100. */
+const bytesOf = ({ user_id, server_id, display_name }: ListedUser): number =>
+  6 * display_name.length + user_id.length + server_id.length + 100
 
 const compare = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1)

@@ -31,11 +31,11 @@ export const belongsTo =
     stream === `mailbox:${user}` ||
     (stream.startsWith('transfer:') && stream.split('/').slice(1).includes(encodeURIComponent(user)))
 
-/** Whether a fact of the node names the person. */
-const mentions = (user: string) => {
-  const quoted = JSON.stringify(user).slice(1, -1)
-  return (fact: Fact): boolean => JSON.stringify(fact).includes(quoted)
-}
+/** Whether a fact of the node names the person: those about streams alone do. An id may be any word, so no text is searched for it. */
+const mentions =
+  (user: string) =>
+  (fact: Fact): boolean =>
+    'stream' in fact && belongsTo(user)(fact.stream)
 
 /** A folded state as if the person had never been there. */
 export const withoutPerson = (state: FoldedState, user: string): FoldedState => {

@@ -4,9 +4,19 @@ import { ProtocolError } from '../protocol/errors.ts'
 import { utf8, toBase64Url } from '../protocol/encoding.ts'
 import type { FrameType } from '../protocol/frames.ts'
 import type { Node } from './node.ts'
+import { isEverybody } from './parcel.ts'
 
-/** Its sender keeps it until it hears of it, and sends it again as it was: then it is recognised by its name, not held to a window of time. */
-export const asksReceipt = ({ payload }: Frame): boolean => (payload as { readonly receipt?: unknown }).receipt === true
+/** Messages; of nothing else a copy is ever taken, or whoever signs `receipt` into gossip would have it go round for ever. */
+const ASKING: ReadonlySet<string> = new Set<FrameType>(['MSG_DIRECT', 'MSG_PUBLIC_CHANNEL'])
+
+/**
+ * Its sender keeps it until it hears of it, and sends it again as it was: then it is recognised by its name, not held to a window of time.
+ * So only a message to one person asks.
+ */
+export const asksReceipt = ({ type, to, payload }: Frame): boolean => {
+  const { receipt, inner_type: inner } = payload as { readonly receipt?: unknown; readonly inner_type?: string }
+  return receipt === true && ASKING.has(type === 'SERVER_DELIVER' ? (inner ?? '') : type) && !isEverybody(to)
+}
 
 /**
  * Rejects a frame from too long ago or from the future, by the sender's clock as measured at their hello. Ours does as well: a client
@@ -21,12 +31,15 @@ export const requireFresh = (node: Node, frame: Frame, offset: number): void => 
     throw new ProtocolError('TIMEOUT', 'future', 'This frame is from the future: check the clock.')
 }
 
+/** Under which copies of an origin's frames are remembered that others passed on. */
+export const relayedOf = (origin: string): string => `${origin} relayed`
+
 export interface Seen {
   /** Whether this frame was entered before. A message that asks for a receipt may come again, but only as it was. */
   has(origin: string, frame: Frame): boolean
   /** Enters it; only once it was verified, so that a forged copy suppresses nothing. False when it was there already. */
   enter(origin: string, frame: Frame): boolean
-  /** Forgets an origin that is gone. */
+  /** Forgets an origin that is gone, and what others passed on of it. */
   forget(origin: string): void
   /** How many origins are remembered. */
   readonly origins: number
@@ -69,7 +82,10 @@ export const createSeen = (node: Pick<Node, 'ports' | 'config'>): Seen => {
       if (keys.size > node.config.limits.seen) keys.delete(keys.keys().next().value as string)
       return true
     },
-    forget: origin => void origins.delete(origin),
+    forget(origin) {
+      origins.delete(origin)
+      origins.delete(relayedOf(origin))
+    },
     get origins() {
       return origins.size
     },

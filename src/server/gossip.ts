@@ -1,5 +1,4 @@
 /** Presence: what others say is verified, applied and passed on unchanged; what happens here is signed once and told to all (SOCP §8.2). */
-import { createRecent } from '../crypto/recent.ts'
 import { verifyPayload } from '../crypto/transport-signature.ts'
 import { claimOf, type DirectoryUser } from '../domain/directory.ts'
 import { decidePresence } from '../domain/presence-decision.ts'
@@ -136,13 +135,6 @@ export const createGossip = (node: Node): Gossip => {
     tellUsers(node.self.id, [...seqs.keys()], user => removal(user, seqs.get(user) as PresenceSeq))
   }
 
-  /** Pairs of user and server that people were told of. */
-  const told = createRecent<string, true>(TOLD)
-  const once = (user: UserId, server: ServerId, detail: string): void => {
-    if (told.get(`${user} ${server}`) !== undefined) return
-    told.set(`${user} ${server}`, true)
-    node.sessions.warn(user, detail)
-  }
   const settleClaims = (user: UserId): void => {
     const { directory } = node.state
     const entry = directory.users.get(user)
@@ -155,14 +147,11 @@ export const createGossip = (node: Node): Gossip => {
     if (counts !== undefined && counts !== own) {
       // a live socket gives way to nothing less than the user's own signature
       if (entry.local === 'detached' || counts.attachedAt !== undefined) {
-        node.sessions.movedAway(user, `You have attached at the server ${counts.server}: this session is over.`)
+        node.sessions.movedAway(user, counts.server)
         return
       }
     }
-    for (const { server, attachedAt } of others) {
-      const theirs = own.attachedAt !== undefined && attachedAt !== undefined ? 'that session ends' : 'both go on'
-      once(user, server, `The server ${server} says that you are attached there too: ${theirs}. If that was not you, tell your operator.`)
-    }
+    for (const other of others) node.sessions.alsoClaimed(user, other)
   }
 
   return {
@@ -292,5 +281,3 @@ const advertised = (
 /** Users who leave in one tick and are told of one by one; of more, stock users hear of so many. */
 const FEW = 4
 const SINGLY = 50
-/** Conflicts of which users were told; beyond it the oldest may be told again. */
-const TOLD = 4_096

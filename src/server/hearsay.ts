@@ -26,6 +26,8 @@ const KEPT = 1_000
 
 export const createHearsay = (node: Node): Hearsay => {
   const met = createRecent<ServerId, string>(KEPT)
+  /** Disputes that people were told of. */
+  const told = createRecent<string, true>(KEPT)
   const fingerprint = (pubkey: PublicKeyText): string => toBase64Url(node.ports.crypto.sha256(utf8(pubkey)))
 
   return {
@@ -50,8 +52,11 @@ export const createHearsay = (node: Node): Hearsay => {
         node.count('disputed', known.linked ? 'member' : 'hearsay')
         // of two that were met under one id neither word is worth more: nothing changes, and people are told
         const what = `the member ${origin} knows the server ${server} by another key than the one`
-        if (known.linked || known.vouchedBy === 'operator') node.tell({ event: 'degraded', why: `${what} pinned here` })
-        else if (forgetMember(node, server)) {
+        if (known.linked || known.vouchedBy === 'operator') {
+          const dispute = `${origin} ${server}`
+          if (told.get(dispute) === undefined) node.tell({ event: 'degraded', why: `${what} pinned here` })
+          told.set(dispute, true)
+        } else if (forgetMember(node, server)) {
           met.set(server, key)
           node.tell({ event: 'degraded', why: `${what} that ${known.vouchedBy} listed: that one is forgotten` })
         }

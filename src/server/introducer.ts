@@ -4,6 +4,7 @@ import { decideMembership, isBanned, type Vouched } from '../domain/membership.t
 import type { Voucher } from '../domain/facts.ts'
 import { DIGEST_CAP } from '../domain/standing.ts'
 import { type ServerAddress, tlsOf } from '../protocol/address.ts'
+import { canonicalOf } from '../protocol/canonical.ts'
 import type { Frame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import { type PublicKeyText, serverId, type ServerId } from '../protocol/ids.ts'
@@ -12,6 +13,7 @@ import { voucherText } from '../protocol/voucher.ts'
 import { mayDial } from './may-dial.ts'
 import type { Connection, ServerPeer } from './connection.ts'
 import type { Node } from './node.ts'
+import { inParts } from './parts.ts'
 import { type Bucket, createBucket } from './rate.ts'
 import { frameText, type SignedEvent, signedEvent } from './signed-event.ts'
 import { verifyBy } from './verify.ts'
@@ -130,13 +132,13 @@ export const createIntroducer = (node: Node): Introducer => {
       welcomed.delete(assigned)
       welcomed.set(assigned, { server: assigned, pubkey, ...at, vouchedBy: node.self.id, at: node.ports.clock.monotonic() })
       if (welcomed.size > WELCOMED.most) welcomed.delete(welcomed.keys().next().value as ServerId)
-      const servers = [
+      const listed = [
         { server_id: node.self.id, host: node.self.host, port: node.self.port, pubkey: node.self.pubkey, ...tlsOf(node.self.tls) },
         ...[...node.state.membership.servers.values()]
           .filter(member => member.linked && member.id !== assigned && node.links.isLinked(member.id))
-          .slice(0, MAX_LISTED)
           .map(member => ({ server_id: member.id, host: member.host, port: member.port, pubkey: member.pubkey, ...tlsOf(member.tls) })),
       ]
+      const [servers] = inParts(listed, MAX_LISTED, entry => canonicalOf(entry).length + 1)
       const answer = {
         assigned_id: assigned,
         servers,
@@ -238,6 +240,6 @@ export const createIntroducer = (node: Node): Introducer => {
   }
 }
 
-/** Servers listed in one welcome: 64 KiB hold about 70 of 860 bytes. */
+/** Servers listed in one welcome at most: 64 KiB hold about 70 of 860 bytes. */
 const MAX_LISTED = 60
 const MEET_MS = 2_000

@@ -8,6 +8,8 @@ import type { Node } from './node.ts'
 export interface KeptReceipts {
   /** Keeps a reader's receipt, `text`, for `refs` of what it names. */
   keep(reader: UserId, sender: UserId, refs: readonly string[], text: string): void
+  /** Names of the messages about which receipts of a reader are kept. */
+  about(reader: UserId): ReadonlySet<string>
   /** The receipts of a reader to this sender that are about any of `refs`. */
   find(reader: UserId, sender: UserId, refs: readonly string[]): Promise<readonly string[]>
   /** Deletes what was kept for too long. */
@@ -47,6 +49,7 @@ export const createKeptReceipts = (node: Node): KeptReceipts => {
       const put = { recipient: reader, id: mailName(id), sender, content: text }
       node.runtime.record(stream(reader), { type: 'receipt.kept', user: reader, id, refs, until }, [{ put }])
     },
+    about: reader => new Set([...(node.state.receipts.get(reader)?.values() ?? [])].flatMap(({ refs }) => refs)),
     async find(reader, sender, refs) {
       const ids = receiptsAbout(node.state.receipts, reader, new Set(refs), ANSWERED)
       if (ids.length === 0) return []

@@ -1,6 +1,9 @@
 /** What a peer's behaviour tells of it: that it is back, where it is reached now, that it cannot be trusted to be what it says. */
 import { decideMove } from '../domain/membership.ts'
 import { decideWrong, type LinkContext } from '../machines/link.ts'
+import type { AnyFrame } from '../protocol/envelope.ts'
+import { ProtocolError } from '../protocol/errors.ts'
+import type { FrameType } from '../protocol/frames.ts'
 import type { Address, ServerId } from '../protocol/ids.ts'
 import { mayDial } from './may-dial.ts'
 import type { Connection } from './connection.ts'
@@ -9,6 +12,20 @@ import type { ServerPeer } from './peer.ts'
 import type { Bucket } from './rate.ts'
 
 const address = (server: ServerId): Address => `link:${server}`
+
+/** Reasons that tell of the users for whom a peer speaks, or of what came another way: an honest one passes such things on. */
+const OF_USERS: ReadonlySet<string> = new Set(['not_home', 'key_conflict', 'bad_attachment'])
+/** Of content it is its author who says when it was written. */
+const OF_AUTHORS: ReadonlySet<string> = new Set(['stale', 'future', 'unpassable'])
+const CONTENT: ReadonlySet<FrameType> = new Set<FrameType>(['SERVER_DELIVER', 'MSG_PUBLIC_CHANNEL'])
+
+/**
+ * Whether a refused frame of a peer says nothing of the peer itself. It costs no link then: whoever has a user at one of two servers
+ * could part them.
+ */
+export const isBlameless = (frame: AnyFrame, peer: ServerId, error: unknown): boolean =>
+  frame.from !== peer ||
+  (error instanceof ProtocolError && (OF_USERS.has(error.reason) || (CONTENT.has(frame.type) && OF_AUTHORS.has(error.reason))))
 
 /** A peer that could not be reached has come by itself. Anybody can send a stock server's hello again, hence the budget. */
 export const noteGreeting = (node: Node, server: ServerId, { direction }: Connection, budget: Bucket): void => {

@@ -7,7 +7,7 @@ import { ProtocolError } from '../protocol/errors.ts'
 import { maySend, ruleOf } from '../protocol/frames.ts'
 import type { ServerId, UserId } from '../protocol/ids.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
-import { requireFresh } from './freshness.ts'
+import { relayedOf, requireFresh } from './freshness.ts'
 import type { Node } from './node.ts'
 import type { Bucket } from './rate.ts'
 import { verifyBy } from './verify.ts'
@@ -53,7 +53,7 @@ export const takeFromPeer = async (node: Node, link: LinkPulse, connection: Conn
     node.count('refused', 'banned')
     return
   }
-  const memory = RELAYED_APART.has(frame.type) && origin.id !== peer.id ? `${origin.id} relayed` : origin.id
+  const memory = RELAYED_APART.has(frame.type) && origin.id !== peer.id ? relayedOf(origin.id) : origin.id
   if (node.seen.has(memory, frame)) {
     node.count('duplicate', frame.type)
     return

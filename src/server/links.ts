@@ -7,7 +7,7 @@ import { isBanned } from '../domain/membership.ts'
 import { mayDial } from './may-dial.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
-import { noteGreeting, noteMove, noteWrong } from './link-conduct.ts'
+import { isBlameless, noteGreeting, noteMove, noteWrong } from './link-conduct.ts'
 import { chosenSocket } from './link-sockets.ts'
 import { type LinkPulse, takeFromPeer } from './link-intake.ts'
 import type { Node } from './node.ts'
@@ -173,7 +173,7 @@ export const createLinks = (node: Node): Links => {
         }
         const { connection, frame, text } = message
         return takeFromPeer(node, link, connection, frame, text).catch((error: unknown) => {
-          node.refusals.refuse(connection, error, frame.type, frame.from === server ? undefined : relayed)
+          node.refusals.refuse(connection, error, frame.type, isBlameless(frame, server, error) ? relayed : undefined)
         })
       },
       restarted: error => {

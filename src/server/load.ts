@@ -2,7 +2,7 @@
 import { priorities, type Priority } from '../crypto/signing-queue.ts'
 import type { Connection } from './connection.ts'
 import type { Node } from './node.ts'
-import { frameText, signedEvent } from './signed-event.ts'
+import { notify } from './notice.ts'
 
 export interface Load {
   /** Looks once a second. */
@@ -43,14 +43,7 @@ export const createLoad = (node: Node): Load => {
   const told = new WeakSet<Connection>()
 
   const notice = (code: string, detail: string, to: Iterable<Connection>): void => {
-    const event = signedEvent(node.signer, { code, detail }, 'control')
-    for (const connection of to) {
-      const { peer } = connection
-      if (peer?.role !== 'user' || !peer.caps.includes('notice')) continue
-      const text = frameText(event, { type: 'SERVER_NOTICE', from: node.self.id, to: peer.id, ts: node.nextTs() })
-      // what cannot be signed either is said by the refusals
-      node.runtime.release(() => connection.channel.send('control', text, () => {}))
-    }
+    notify(node, { code, detail }, to)
   }
 
   const lookAtSigning = (): void => {

@@ -21,6 +21,10 @@ export const gaugeRows: Readonly<Record<string, Row>> = {
   sockets: { name: 'socp_sockets', label: 'state', help: 'Open sockets, and those of them whose hello is not over.' },
   users: { name: 'socp_users', label: 'where', help: 'Users who are listed: in the whole mesh (online), and attached here.' },
   signing_queue: { name: 'socp_signing_queue_depth', label: 'priority', help: 'Signatures that wait for a core.' },
+  signing_rate: {
+    name: 'socp_signatures_per_second',
+    help: 'Signatures that this machine makes a second with all cores at it, as of late.',
+  },
   refusing: {
     name: 'socp_shedding',
     label: 'priority',

@@ -1,6 +1,7 @@
 /** What every part of a node can reach: the parts, and what is outside. */
 import type { Runtime } from '../actors/runtime.ts'
 import type { Supervisor } from '../actors/supervisor.ts'
+import type { SigningPace } from '../crypto/signing-pace.ts'
 import type { SigningQueue } from '../crypto/signing-queue.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { NodeState } from '../domain/node-state.ts'
@@ -56,6 +57,7 @@ export interface Node {
   readonly mail: MailStore
   readonly supervisor: Supervisor<ActorGroup>
   readonly signer: SigningQueue
+  readonly pace: SigningPace
   readonly keys: Keys
   readonly timers: Timers
   readonly seen: Seen

@@ -14,7 +14,7 @@ import { verifyBy } from './verify.ts'
 
 type Receipt = Frame<'RECEIPT'>
 /** What a server says of a message. */
-export type ServerWord = 'waiting' | 'full' | 'passed'
+export type ServerWord = 'waiting' | 'full' | 'passed' | 'unknown'
 
 export interface Receipts {
   /** A receipt of a reader who is attached here, verified. */
@@ -62,8 +62,15 @@ export const createReceipts = (node: Node): Receipts => {
     pass(sender, to, frameText(event, { type: 'RECEIPT', from: node.self.id, to: sender, ts: node.nextTs() }))
   }
 
-  /** Receipts that came while their sender was away; a sender who gets one again knows it. */
+  /**
+   * Receipts that came while their sender was away; a sender who gets one again knows it. Of what is neither read nor waits here they are told
+   * so: their reader was elsewhere then, or a mailbox is lost.
+   */
   const answer = (sender: UserId, { recipient, refs }: Frame<'RECEIPT_ASK'>['payload'], via: ServerId | undefined): void => {
+    if (lastHomeOf(node.state, recipient, node.links.isLinked) === 'local') {
+      const read = disk.about(recipient)
+      for (const id of refs) if (!read.has(id) && !node.delivery.has(recipient, id)) self.tell('unknown', { id, sender, recipient }, via)
+    }
     disk
       .find(recipient, sender, refs)
       .then(texts => {

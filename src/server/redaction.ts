@@ -3,6 +3,7 @@ import type { Fact } from '../domain/facts.ts'
 import type { NodeSnapshot } from '../domain/node-snapshot.ts'
 import type { Address, Base64Url, ServerId, UserId } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
+import { SERVER_CAPS } from './introducer.ts'
 import type { FoldedState } from './replay.ts'
 
 /** Kind of secret → its stand-in by number. Ids keep the form of ids (SOCP §5). */
@@ -40,6 +41,7 @@ const kinds: Readonly<Record<string, Kind | 'words' | 'caps' | 'address' | 'stre
   digest: 'digest',
   id: 'digest',
   ids: 'digest',
+  refs: 'digest',
   display_name: 'name',
   host: 'host',
   url: 'address',
@@ -55,25 +57,15 @@ const DROPPED: ReadonlySet<string> = new Set(['age', 'extras'])
 /** Words that our own code writes into facts; anything else there came from others. */
 const OWN_WORDS: ReadonlySet<string> = new Set([
   ...['operator', 'dialled', 'accepted', 'dm', 'public', 'stopping', 'left', 'moved', 'did not return', 'closed', 'goodbye'],
+  'the connection broke',
   ...['banned', 'unpinned'],
   ...['the recipient is not online', 'more came than was offered', 'nothing came', 'stalled', 'internal error'],
-  ...['another socket carries this link', 'another socket of this user has taken over', 'this server is going down'],
+  ...['another socket carries this link', 'a program with your key has attached here', 'this server is going down'],
   ...['SIGINT', 'SIGTERM', 'SIGHUP'],
   ...['delivered', 'refused', 'handed', 'expired', 'gone'],
 ])
-const OWN_CAPS: ReadonlySet<string> = new Set([
-  'proof',
-  'ack',
-  'vouch',
-  'blocks',
-  'bound',
-  'notice',
-  'receipts',
-  'receipt-ask',
-  'pace',
-  'ping',
-  'servers',
-])
+/** What our servers and clients list: the fold goes by some of them. */
+const OWN_CAPS: ReadonlySet<string> = new Set([...SERVER_CAPS, ...['ack', 'blocks', 'bound', 'notice', 'pace', 'presence', 'servers']])
 /** A system's code in somebody's sentence, as ECONNREFUSED: it tells a developer much and names nobody. */
 const SYSTEM_CODE =
   /\b(?:ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|EADDRNOTAVAIL|EACCES)\b/

@@ -12,8 +12,8 @@ export interface Refusals {
   /** Signs the constants; six signatures. */
   prepare(): Promise<void>
   /**
-   * Counts the refusal, answers it within the connection's budget, and closes the connection beyond it. `relayed` is the budget of a
-   * frame that the other end only passed on: beyond that one nothing is answered, and nothing closed for what a third party wrote.
+   * Counts the refusal, answers it within the connection's budget, and closes the connection beyond it. `relayed` is the budget of
+   * frames that say nothing of the other end itself: beyond that one nothing is answered, and nothing closed for what a third party wrote.
    */
   refuse(connection: Connection, error: unknown, type?: string, relayed?: Bucket): void
   /** Tells an authenticated sender which frame could not be done: `detail` and `msg_ref` name it. */

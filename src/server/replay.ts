@@ -11,9 +11,10 @@ import { sessionMachine } from '../machines/session.ts'
 import { transferMachine } from '../machines/transfer.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
+import { type ClaimPresence, presenceOf } from './sureness.ts'
 
 /** Changes with everything that makes another state out of the same facts: snapshots of another version are not used. */
-export const FOLD_VERSION = '5'
+export const FOLD_VERSION = '6'
 
 export interface NodeFold {
   readonly state: NodeState
@@ -75,6 +76,7 @@ export interface NodeView {
       readonly server_id: string
       readonly name: string | undefined
       readonly seq: readonly number[] | undefined
+      readonly presence: ClaimPresence
     }[]
   }[]
   readonly pins: {
@@ -104,7 +106,12 @@ export const viewOfNode = ({ state, host }: NodeFold, seq: number): NodeView => 
     .map(user => ({
       user_id: user.id,
       local: user.local,
-      claims: user.claims.map(claim => ({ server_id: claim.server, name: claim.meta.display_name, seq: claim.seq })),
+      claims: user.claims.map(claim => ({
+        server_id: claim.server,
+        name: claim.meta.display_name,
+        seq: claim.seq,
+        presence: presenceOf(state, host.machine, user, claim.server),
+      })),
     })),
   pins: {
     users: byKey([...state.directory.pins].map(([id, { pubkey, proven }]) => [id, { pubkey, proven }])),

@@ -3,7 +3,7 @@ import { homeOf } from '../domain/directory.ts'
 import { lastHomeOf } from '../domain/homes.ts'
 import { carriedContent } from '../protocol/carried.ts'
 import type { Frame } from '../protocol/envelope.ts'
-import { type ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import { type ErrorCode, isErrorCode, ProtocolError } from '../protocol/errors.ts'
 import { type ServerId, userId, type UserId } from '../protocol/ids.ts'
 import { verifyContent } from '../crypto/content.ts'
 import { contentFields } from '../protocol/content-fields.ts'
@@ -11,9 +11,19 @@ import { ownContentForm } from '../protocol/content-forms.ts'
 import type { Priority } from '../crypto/signing-queue.ts'
 import type { Lane } from './channel.ts'
 import type { Connection, UserPeer } from './connection.ts'
-import { asksReceipt } from './freshness.ts'
+import { asksReceipt, requireFresh } from './freshness.ts'
 import type { Node } from './node.ts'
-import { asksReceiptOf, isFile, type Parcel, referenceOf, type UserContent } from './parcel.ts'
+import {
+  asksReceiptOf,
+  deliveryOf,
+  isEverybody,
+  isFile,
+  isPassable,
+  isSendable,
+  type Parcel,
+  referenceOf,
+  type UserContent,
+} from './parcel.ts'
 import { frameText, signedEvent } from './signed-event.ts'
 
 export interface Router {
@@ -32,22 +42,22 @@ export interface Router {
   errorFromServer(frame: Frame<'ERROR'>): void
 }
 
-/** What stock clients write into `to` when they mean everybody. */
-const EVERYBODY = new Set(['public', '*', 'group:public'])
+/** What is not passed on, because others would not take it. */
+const UNPASSABLE = 'This is too long to be passed on, or not as others take it.'
 
 export const createRouter = (node: Node): Router => {
   const send = (
-    { inner, recipient, ts, payload }: Parcel,
+    parcel: Parcel,
     type: 'SERVER_DELIVER' | UserContent['type'],
     to: string,
     put: (lane: Lane, text: Promise<string>, failed: (error: unknown) => void) => void,
     failed: (error: unknown) => void,
   ): void => {
+    const { inner } = parcel
     const lane: Lane = isFile(inner) ? 'file' : 'traffic'
     const priority: Priority = isFile(inner) ? 'file' : inner === 'MSG_PUBLIC_CHANNEL' ? 'public' : 'message'
-    const marked =
-      type === 'SERVER_DELIVER' ? { ...payload, user_id: recipient, ...(inner !== 'MSG_DIRECT' && { inner_type: inner }) } : payload
-    const text = frameText(signedEvent(node.signer, marked, priority), { type, from: node.self.id, to, ts })
+    const marked = type === 'SERVER_DELIVER' ? deliveryOf(parcel) : parcel.payload
+    const text = frameText(signedEvent(node.signer, marked, priority), { type, from: node.self.id, to, ts: parcel.ts })
     node.runtime.release(() => {
       put(lane, text, failed)
     })
@@ -122,12 +132,23 @@ export const createRouter = (node: Node): Router => {
 
   /** One frame for each server that has users, and one for each user here. */
   const toEverybody = (sender: UserId, frame: UserContent): void => {
-    const payload = { ...carriedContent(frame.payload), sender, group_id: 'public', channel: 'public', msg_ts: frame.ts }
+    const { receipt: _receipt, ...carried } = carriedContent(frame.payload)
+    const payload = { ...carried, sender, group_id: 'public', channel: 'public', msg_ts: frame.ts }
+    if (!isSendable('MSG_PUBLIC_CHANNEL', payload)) throw new ProtocolError('UNKNOWN_TYPE', 'unpassable', UNPASSABLE)
     const event = signedEvent(node.signer, payload, 'public')
     const text = frameText(event, { type: 'MSG_PUBLIC_CHANNEL', from: node.self.id, to: '*', ts: frame.ts })
     node.runtime.release(() => {
       node.links.broadcast('traffic', text)
       node.sessions.broadcast(text, sender)
+    })
+  }
+
+  /** Tells the sender of a delivery, by way of the server that brought it, that it came to nothing. */
+  const answerOrigin = (parcel: Parcel, origin: ServerId, code: ErrorCode, detail: string): void => {
+    const event = signedEvent(node.signer, { code, detail, msg_ref: referenceOf(parcel, node.ports.crypto) }, 'message')
+    const answer = frameText(event, { type: 'ERROR', from: node.self.id, to: parcel.sender, ts: node.nextTs() })
+    node.runtime.release(() => {
+      node.links.send(origin, 'control', answer)
     })
   }
 
@@ -140,7 +161,7 @@ export const createRouter = (node: Node): Router => {
       const { payload } = frame
       if (payload.sender_pub !== undefined && node.keys.normal(payload.sender_pub) !== sender.key.text)
         throw new ProtocolError('BAD_KEY', 'sender_pub', 'sender_pub is not the key under which this user is attached.')
-      if (EVERYBODY.has(frame.to)) {
+      if (isEverybody(frame.to)) {
         if (frame.type !== 'MSG_PUBLIC_CHANNEL' && !('public' in payload && payload.public === true))
           throw new ProtocolError('USER_NOT_FOUND', 'everybody')
         toEverybody(sender.id, frame)
@@ -156,12 +177,19 @@ export const createRouter = (node: Node): Router => {
         payload: { ...carriedContent(payload), sender: sender.id },
       }
       const reference = referenceOf(parcel, node.ports.crypto)
+      if (!isPassable(parcel)) {
+        undeliverable(connection, sender.id, 'UNKNOWN_TYPE', UNPASSABLE, reference)
+        return
+      }
+      const home = homeFor(parcel)
+      // other servers know nothing of this sender's clock
+      if (home !== undefined && home !== 'local') requireFresh(node, frame, 0)
       const failed = (error: unknown): void => {
         undeliverable(connection, sender.id, 'TIMEOUT', error instanceof Error ? error.message : String(error), reference)
       }
-      if (isFile(frame.type)) node.transfers.advance(parcel, route, failed)
-      else if (!route(parcel, failed)) {
-        const home = homeFor(parcel)
+      const advanced = isFile(frame.type) ? node.transfers.advance(parcel, route, failed) : route(parcel, failed) ? 'routed' : 'nobody'
+      if (advanced === 'late') return
+      if (advanced === 'nobody') {
         if (home === undefined || home === 'local' || !asksReceiptOf(parcel))
           undeliverable(connection, sender.id, 'USER_NOT_FOUND', `${parcel.recipient} is not online.`, reference)
         else undeliverable(connection, sender.id, 'TIMEOUT', `The server of ${parcel.recipient} cannot be reached now.`, reference)
@@ -200,16 +228,15 @@ export const createRouter = (node: Node): Router => {
           return
         }
         // we both think that the other has them: nobody bounces it on
-      } else if (isFile(inner)) {
-        node.transfers.advance(parcel, deliverHere, () => {})
-        return
-      } else if (home === 'local' && deliverHere(parcel, () => {})) return
-      const detail = `${recipient} is not online at ${node.self.id}.`
-      const event = signedEvent(node.signer, { code: 'USER_NOT_FOUND', detail, msg_ref: referenceOf(parcel, node.ports.crypto) }, 'message')
-      const answer = frameText(event, { type: 'ERROR', from: node.self.id, to: sender, ts: node.nextTs() })
-      node.runtime.release(() => {
-        node.links.send(origin, 'control', answer)
-      })
+      } else if (isPassable(parcel)) {
+        if (isFile(inner)) {
+          const refused = node.transfers.fromServer(parcel, deliverHere)
+          if (refused !== undefined) answerOrigin(parcel, origin, refused.code, refused.message)
+          return
+        }
+        if (home === 'local' && deliverHere(parcel, () => {})) return
+      }
+      answerOrigin(parcel, origin, 'USER_NOT_FOUND', `${recipient} is not online at ${node.self.id}.`)
     },
     publicFromServer(frame, origin) {
       const { sender } = frame.payload
@@ -218,10 +245,12 @@ export const createRouter = (node: Node): Router => {
       if (!claims.some(claim => claim.server === origin)) throw new ProtocolError('INVALID_SIG', 'not_home')
       const payload = { ...carriedContent(frame.payload), sender: author }
       const one = userId.safeParse(frame.to)
-      if (one.success && !EVERYBODY.has(frame.to)) {
-        deliverHere({ inner: 'MSG_PUBLIC_CHANNEL', sender: author, recipient: one.data, ts: frame.ts, payload }, () => {})
+      if (one.success && !isEverybody(frame.to)) {
+        const parcel: Parcel = { inner: 'MSG_PUBLIC_CHANNEL', sender: author, recipient: one.data, ts: frame.ts, payload }
+        if (isPassable(parcel)) deliverHere(parcel, () => {})
         return
       }
+      if (!isSendable('MSG_PUBLIC_CHANNEL', payload)) throw new ProtocolError('UNKNOWN_TYPE', 'unpassable', UNPASSABLE)
       const event = signedEvent(node.signer, payload, 'public')
       const text = frameText(event, { type: 'MSG_PUBLIC_CHANNEL', from: node.self.id, to: '*', ts: frame.ts })
       node.runtime.release(() => {
@@ -235,8 +264,11 @@ export const createRouter = (node: Node): Router => {
         node.log('info', 'a peer refused a frame', { from: frame.from, code: frame.payload.code })
         return
       }
-      const { code, detail, msg_ref } = frame.payload
-      const event = signedEvent(node.signer, { code, detail, msg_ref }, 'message')
+      const { code: said, detail, msg_ref } = frame.payload
+      const code = isErrorCode(said) ? said : 'UNKNOWN_TYPE'
+      // under our signature it must not pass for a word of ours
+      const quoted = `The server ${frame.from} says: ${detail ?? said}`
+      const event = signedEvent(node.signer, { code, detail: quoted, msg_ref }, 'message')
       const text = frameText(event, { type: 'ERROR', from: node.self.id, to: frame.to, ts: node.nextTs() })
       node.runtime.release(() => {
         connection.channel.send('traffic', text)

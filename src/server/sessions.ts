@@ -1,15 +1,17 @@
 /** Users attached here: one actor and one machine for each, which outlives its socket by the grace time (SOCP §9.1). */
 import { createRecent } from '../crypto/recent.ts'
+import type { Claim } from '../domain/claims.ts'
 import { homeOf, nextSeq } from '../domain/directory.ts'
 import type { SessionEffects } from '../machines/session.ts'
 import type { AnyFrame } from '../protocol/envelope.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import type { Address, UserId } from '../protocol/ids.ts'
+import type { Address, ServerId, UserId } from '../protocol/ids.ts'
 import { type Connection, peerOf, type UserPeer } from './connection.ts'
 import type { Node } from './node.ts'
 import { type Bucket, createBucket } from './rate.ts'
 import { type AttachedUser, takeFromUser } from './session-intake.ts'
 import { frameText, signedEvent } from './signed-event.ts'
+import { createTwins } from './twins.ts'
 import { listedAt, tellWhere } from './whereabouts.ts'
 
 export interface Sessions {
@@ -26,9 +28,9 @@ export interface Sessions {
   /** Sends a text to every attached user but the one that it is about; only to those whom `to` says, where it is given. */
   broadcast(text: string | Promise<string> | (() => Promise<string>), about: UserId | undefined, to?: (peer: UserPeer) => boolean): void
   /** The user is attached elsewhere now: the session here ends, and its socket, if it still has one, hears why. */
-  movedAway(user: UserId, why: string): void
-  /** Tells an attached user something about their own id. */
-  warn(user: UserId, detail: string): void
+  movedAway(user: UserId, server: ServerId): void
+  /** Another server claims a user who is attached here. */
+  alsoClaimed(user: UserId, claim: Claim): void
   /** Ends one session and cuts its socket. */
   dismiss(user: UserId, why: string): void
   /** Ends every session; their removals are gossiped. */
@@ -64,6 +66,7 @@ export const createSessions = (node: Node): Sessions => {
   const sessions = new Map<UserId, Session>()
   /** One for all, so that who does not return is gone in one tick. */
   let spread: number | undefined
+  const twins = createTwins(node)
   const greetings = createRecent<string, Bucket>(KEPT_ADDRESSES)
   const address = (user: UserId): Address => `session:${user}`
 
@@ -124,6 +127,12 @@ export const createSessions = (node: Node): Sessions => {
     return session
   }
 
+  /** Attachments that a user has signed, as they attach anew; what servers say without that may be what they have just left. */
+  const claimedBefore = (user: UserId, live: boolean): readonly Claim[] =>
+    (node.state.directory.users.get(user)?.claims ?? []).filter(
+      ({ server, attachedAt }) => attachedAt !== undefined && (server === node.self.id ? live : node.links.isLinked(server)),
+    )
+
   const acknowledge = (connection: Connection, user: UserId): void => {
     const event = signedEvent(node.signer, { msg_ref: 'USER_HELLO', caps: USER_CAPS }, 'control')
     const text = frameText(event, { type: 'ACK', from: node.self.id, to: user, ts: node.nextTs() })
@@ -156,6 +165,7 @@ export const createSessions = (node: Node): Sessions => {
       if (known === undefined && sessions.size >= node.config.limits.sessions) throw new ProtocolError('TIMEOUT', 'full')
       const session = known ?? start(peer.id)
       connection.peer = peer
+      const others = claimedBefore(peer.id, session.connection !== undefined)
       if (session.connection !== undefined) session.replaced.push(session.connection)
       session.connection = connection
       node.runtime.record(address(peer.id), {
@@ -171,6 +181,7 @@ export const createSessions = (node: Node): Sessions => {
         ...(peer.attachment === undefined ? {} : { proof: peer.attachment }),
       })
       acknowledge(connection, peer.id)
+      for (const claim of others) twins.heardOf(connection, claim)
       node.delivery.attached(peer.id, connection, peer)
       if (!peer.caps.includes('proof')) node.directoryService.introduce(connection, peer)
       await Promise.resolve()
@@ -190,15 +201,15 @@ export const createSessions = (node: Node): Sessions => {
         connection.channel.send('traffic', made)
       }
     },
-    movedAway(user, why) {
+    movedAway(user, server) {
       const connection = sessions.get(user)?.connection
-      if (connection !== undefined) self.warn(user, why)
+      if (connection !== undefined) twins.replaced(connection, server)
       end(user, 'moved')
-      node.runtime.release(() => connection?.close(1000, why))
+      node.runtime.release(() => connection?.close(1000, `attached at the server ${server}`))
     },
-    warn(user, detail) {
+    alsoClaimed(user, claim) {
       const connection = sessions.get(user)?.connection
-      if (connection !== undefined) node.refusals.tell(connection, user, 'NAME_IN_USE', detail)
+      if (connection !== undefined) twins.heardOf(connection, claim)
     },
     dismiss(user, why) {
       const connection = sessions.get(user)?.connection
@@ -210,7 +221,12 @@ export const createSessions = (node: Node): Sessions => {
     },
     effects: {
       closeReplacedSocket({ user }) {
-        sessions.get(user)?.replaced.shift()?.close(1000, 'another socket of this user has taken over')
+        const before = sessions.get(user)?.replaced.shift()
+        if (before === undefined) return
+        twins.replaced(before, node.self.id)
+        node.runtime.release(() => {
+          before.close(1000, 'a program with your key has attached here')
+        })
       },
       armGrace({ user, at }) {
         const restarted = node.runtime.machine(address(user))?.context['why'] === 'restart'

@@ -16,6 +16,8 @@ export interface Standings {
   passOn(user: UserId, text: string, server: ServerId, before: ServerId | undefined): void
   /** The server was forgotten. */
   forget(server: ServerId): void
+  /** Characters that are withheld of servers that are gone. */
+  readonly withheld: number
   readonly effects: {
     armLapse(params: LinkEffects['armLapse']): void
     disarmLapse(params: LinkEffects['disarmLapse']): void
@@ -26,11 +28,38 @@ export interface Standings {
 /** Whether a user's program understands `PRESENCE_CHANGED` and the presence that it is about. */
 export const knowsPresence = ({ caps }: UserPeer): boolean => caps.includes('presence')
 
+interface Withheld {
+  /** The last event of each user, oldest first. */
+  readonly texts: Map<UserId, string>
+  characters: number
+}
+
+/**
+ * Characters that are withheld of one server: the events of 5,000 users and more. A server that never comes back, and says much in the meantime, gets no
+ * further; people see in the next list what was dropped.
+ */
+const MAX_WITHHELD = 16_777_216
+
 export const createStandings = (node: Node): Standings => {
   /** What users here were last told of a server. One that was never linked they were told nothing of, and see as silent. */
   const told = new Map<ServerId, string>()
   /** What was heard of the users of lapsed servers: it counts when they are back. */
-  const withheld = new Map<ServerId, Map<UserId, string>>()
+  const withheld = new Map<ServerId, Withheld>()
+  const withhold = (server: ServerId, user: UserId, text: string): void => {
+    const held = withheld.get(server) ?? { texts: new Map<UserId, string>(), characters: 0 }
+    withheld.set(server, held)
+    const drop = (of: UserId): void => {
+      held.characters -= held.texts.get(of)?.length ?? 0
+      held.texts.delete(of)
+    }
+    drop(user)
+    held.texts.set(user, text)
+    held.characters += text.length
+    for (const oldest of held.texts.keys()) {
+      if (held.characters <= MAX_WITHHELD) return
+      drop(oldest)
+    }
+  }
   /** Users who are listed at a server, and claimed by another too: where they are listed changes when it lapses, and when it is back. */
   const claimedElsewhere = (server: ServerId): readonly UserId[] =>
     [...node.state.directory.users.values()].flatMap(({ id, claims }) => (claims.length > 1 && listedAt(node, id) === server ? [id] : []))
@@ -39,13 +68,15 @@ export const createStandings = (node: Node): Standings => {
   return {
     passOn(user, text, server, before) {
       const now = listedAt(node, user)
-      if (node.state.directory.standings.get(server)?.doubt === 'lapsed')
-        withheld.set(server, (withheld.get(server) ?? new Map<UserId, string>()).set(user, text))
+      if (node.state.directory.standings.get(server)?.doubt === 'lapsed') withhold(server, user, text)
       if (now !== undefined && now !== server && now !== before) tellWhere(node, user)
       if (now !== server && (now !== undefined || before !== server)) return
       node.runtime.release(() => {
         node.sessions.broadcast(text, user)
       })
+    },
+    get withheld() {
+      return withheld.values().reduce((sum, { characters }) => sum + characters, 0)
     },
     forget(server) {
       node.timers.cancel(timer(server))
@@ -79,7 +110,7 @@ export const createStandings = (node: Node): Standings => {
         const envelope = { type: 'PRESENCE_CHANGED', from: node.self.id, to: '*', ts: node.nextTs() }
         node.sessions.broadcast(() => frameText(event, envelope), undefined, knowsPresence)
         if (presence === 'lapsed') return
-        for (const [user, text] of withheld.get(server) ?? []) {
+        for (const [user, text] of withheld.get(server)?.texts ?? []) {
           const claimed = node.state.directory.users.get(user)?.claims.some(claim => claim.server === server) === true
           if (!claimed || listedAt(node, user) === server) node.sessions.broadcast(text, user)
         }

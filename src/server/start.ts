@@ -1,7 +1,8 @@
 /** A node's parts, how they are put together, how it starts and how it stops. */
 import type { NamedEffect } from '../actors/contract.ts'
 import { createRuntime } from '../actors/runtime.ts'
-import { createSigningQueue, measureSigning } from '../crypto/signing-queue.ts'
+import { measuredPace } from '../crypto/signing-pace.ts'
+import { createSigningQueue } from '../crypto/signing-queue.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { ControlPort } from '../ports/control.ts'
 import type { PrivateKey } from '../ports/crypto.ts'
@@ -119,8 +120,9 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
   }
 
   const { privateKey } = identity
-  const rate = await measureSigning({ crypto: ports.crypto, privateKey, clock: ports.clock, inFlight: options.cores })
-  write('info', 'measured this machine', { signaturesPerSecond: Math.round(rate) })
+  const signing = { crypto: ports.crypto, privateKey, inFlight: options.cores }
+  const pace = await measuredPace({ ...signing, clock: ports.clock })
+  write('info', 'measured this machine', { signaturesPerSecond: Math.round(pace.perSecond()) })
 
   const self = { id: identity.id, pubkey: privateKey.publicKey.text, host: '', port: 0, tls: false, reach: 'unusable' as AddressClass }
   const node = {
@@ -135,13 +137,12 @@ const assemble = async (options: NodeOptions, opened: (() => Promise<void>)[]): 
     tell: options.tell,
     keys: createKeys(ports.crypto),
     timers: createTimers(ports.clock),
+    pace,
     signer: createSigningQueue({
-      crypto: ports.crypto,
-      privateKey,
-      inFlight: options.cores,
+      ...{ ...signing, shares },
+      maxQueued: config.limits.signatures,
       // what would have to wait longer is refused at once, so that its sender knows
-      maxQueued: Math.max(1, Math.min(config.limits.signatures, Math.ceil((rate * config.timing.signMs) / 1_000))),
-      shares,
+      pace: { of: pace, withinMs: config.timing.signMs },
     }),
     get stopping() {
       return phase === 'stopping' || phase === 'stopped'

@@ -1,12 +1,14 @@
 /** What a node's state is made of, piece by piece, and which pieces a fact can change: so that a change is found without comparing all. */
+import type { Claim } from '../domain/claims.ts'
 import type { Fact } from '../domain/facts.ts'
 import { tlsOf } from '../protocol/address.ts'
 import type { Address, ServerId, UserId } from '../protocol/ids.ts'
 import type { RecordedFact } from '../store/log.ts'
 import type { NodeFold } from './replay.ts'
+import { type ClaimPresence, presenceOf } from './sureness.ts'
 
 /** `node` has one piece, itself; the others one for each machine, user or server. */
-export const parts = ['node', 'machines', 'directory', 'pins.users', 'pins.servers', 'bans', 'mailboxes', 'set_aside'] as const
+export const parts = ['node', 'machines', 'directory', 'standings', 'pins.users', 'pins.servers', 'bans', 'mailboxes', 'set_aside'] as const
 export type Part = (typeof parts)[number]
 
 export interface Piece {
@@ -14,6 +16,14 @@ export interface Piece {
   /** An address, a user's or a server's id, a stream that was set aside; `node` for the node itself. */
   readonly key: string
 }
+
+const claimView = ({ server, seq, meta, caps }: Claim) => ({
+  server_id: server,
+  name: meta.display_name ?? null,
+  seq: seq ?? null,
+  meta,
+  caps,
+})
 
 const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unknown } = {
   node: ({ state }) => ({ server_id: state.self ?? null, epoch: state.epoch, running: state.running }),
@@ -23,18 +33,12 @@ const readers: { readonly [Name in Part]: (fold: NodeFold, key: string) => unkno
   },
   directory: ({ state }, key) => {
     const user = state.directory.users.get(key as UserId)
-    return (
-      user && {
-        local: user.local ?? null,
-        claims: user.claims.map(({ server, seq, meta, caps }) => ({
-          server_id: server,
-          name: meta.display_name ?? null,
-          seq: seq ?? null,
-          meta,
-          caps,
-        })),
-      }
-    )
+    return user && { local: user.local ?? null, claims: user.claims.map(claimView) }
+  },
+  // how sure one is of all of a server's users: said once, not for each of them
+  standings: ({ state }, key) => {
+    const standing = state.directory.standings.get(key as ServerId)
+    return standing && { doubt: standing.doubt }
   },
   'pins.users': ({ state }, key) => {
     const pin = state.directory.pins.get(key as UserId)
@@ -72,6 +76,7 @@ const keysOf: { readonly [Name in Part]: (fold: NodeFold) => Iterable<string> } 
   node: () => ['node'],
   machines: ({ host }) => [...host.machines()].map(([address]) => address),
   directory: ({ state }) => state.directory.users.keys(),
+  standings: ({ state }) => state.directory.standings.keys(),
   'pins.users': ({ state }) => state.directory.pins.keys(),
   'pins.servers': ({ state }) => state.membership.servers.keys(),
   mailboxes: ({ state }) => state.mailboxes.of.keys(),
@@ -83,8 +88,31 @@ const keysOf: { readonly [Name in Part]: (fold: NodeFold) => Iterable<string> } 
 export const piecesOf = (fold: NodeFold, part: Part): readonly (readonly [key: string, value: unknown])[] =>
   [...keysOf[part](fold)].sort().map(key => [key, valueOf(fold, { part, key })])
 
+/** The directory as it is printed: with how sure one is of each claim, which is no piece of it, for one word of a link changes that for many. */
+export type PrintedDirectory = Readonly<
+  Record<
+    string,
+    {
+      readonly local: string | null
+      readonly claims: readonly (ReturnType<typeof claimView> & { readonly presence: ClaimPresence })[]
+    }
+  >
+>
+
+export const directoryOf = ({ state, host }: NodeFold): PrintedDirectory =>
+  Object.fromEntries(
+    [...state.directory.users.values()]
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .map(user => {
+        const claims = user.claims.map(claim => ({ ...claimView(claim), presence: presenceOf(state, host.machine, user, claim.server) }))
+        return [user.id, { local: user.local ?? null, claims }]
+      }),
+  )
+
 const all = (fold: NodeFold, ...of: readonly Part[]): readonly Piece[] =>
   of.flatMap(part => [...keysOf[part](fold)].map(key => ({ part, key })))
+
+const standing = (server: string): Piece => ({ part: 'standings', key: server })
 
 const ofUser = (user: string): readonly Piece[] => [
   { part: 'directory', key: user },
@@ -96,13 +124,17 @@ const LOSES_USERS: ReadonlySet<Fact['type']> = new Set(['server.forgotten', 'ser
 
 /** Kind of fact (before the dot) → pieces that it may change beside the machine of its stream. A kind without a row may change any. */
 const reach: Readonly<Record<string, (fact: never, fold: NodeFold) => readonly Piece[]>> = {
-  node: (fact: Fact, fold) => (fact.type === 'node.started' ? all(fold, 'node', 'machines', 'directory') : all(fold, 'node')),
+  node: (fact: Fact, fold) =>
+    fact.type === 'node.started'
+      ? [...all(fold, 'node', 'machines', 'directory', 'standings'), ...all(fold, 'pins.servers').map(({ key }) => standing(key))]
+      : all(fold, 'node'),
   server: (fact: Extract<Fact, { readonly server: ServerId }>, fold) => [
     { part: 'pins.servers', key: fact.server },
     { part: 'bans', key: fact.server },
+    standing(fact.server),
     ...(LOSES_USERS.has(fact.type) ? all(fold, 'directory') : []),
   ],
-  link: (fact: Extract<Fact, { readonly server: ServerId }>) => [{ part: 'pins.servers', key: fact.server }],
+  link: (fact: Extract<Fact, { readonly server: ServerId }>) => [{ part: 'pins.servers', key: fact.server }, standing(fact.server)],
   session: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
   user: (fact: Extract<Fact, { readonly user: UserId }>) => ofUser(fact.user),
   receipt: () => [],

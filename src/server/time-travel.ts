@@ -5,7 +5,7 @@ import type { SetAside } from '../actors/replay.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { RecordedFact } from '../store/log.ts'
 import { createNodeFold, droppedBy, foldedState, restoreFold, type FoldedState, type NodeFold } from './replay.ts'
-import { piecesOf, type Part } from './time-travel-parts.ts'
+import { directoryOf, piecesOf, type Part, type PrintedDirectory } from './time-travel-parts.ts'
 
 /** A log as time travel reads it: the file of a running or stopped node, or a list in a test. */
 export interface Past {
@@ -189,7 +189,9 @@ export interface PastState {
   readonly epoch: number
   readonly running: boolean
   readonly machines: Readonly<Record<string, unknown>>
-  readonly directory: Readonly<Record<string, unknown>>
+  readonly directory: PrintedDirectory
+  /** Servers whose word is in doubt; each claim in `directory` says so too. */
+  readonly standings: Readonly<Record<string, unknown>>
   readonly pins: { readonly users: Readonly<Record<string, unknown>>; readonly servers: Readonly<Record<string, unknown>> }
   /** Servers that the operator refuses. */
   readonly bans: Readonly<Record<string, unknown>>
@@ -210,7 +212,8 @@ export const stateOf = ({ fold, seq, at, failing }: Traveller): PastState => {
     epoch: state.epoch,
     running: state.running,
     machines: of('machines'),
-    directory: of('directory'),
+    directory: directoryOf(fold),
+    standings: of('standings'),
     pins: { users: of('pins.users'), servers: of('pins.servers') },
     bans: of('bans'),
     set_aside: of('set_aside'),

@@ -1,16 +1,22 @@
 /** Files on their way through this server: one actor and one machine for each, with the counting beside it (SOCP §9.4). */
+import { createRecent } from '../crypto/recent.ts'
 import type { TransferEffects } from '../machines/transfer.ts'
 import { ProtocolError } from '../protocol/errors.ts'
-import type { Address, FileId, UserId } from '../protocol/ids.ts'
+import type { Address, FileId, ServerId, UserId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
 import type { Node } from './node.ts'
 import type { Parcel } from './parcel.ts'
 
 type Route = (parcel: Parcel, failed: (error: unknown) => void) => boolean
 
+/** `nobody`: none is there to take it, and the file has failed. `late`: it had failed before, of which its sender was told. */
+export type Advanced = 'routed' | 'nobody' | 'late'
+
 export interface Transfers {
   /** Takes the next frame of a file and routes it; throws a `ProtocolError` when it is out of place. */
-  advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): void
+  advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): Advanced
+  /** The same of a user of another server: what is wrong is no word about that server. Answers it, but once for each file. */
+  fromServer(parcel: Parcel, route: Route): ProtocolError | undefined
   start(): void
   readonly effects: {
     armExpiry(params: TransferEffects['armExpiry']): void
@@ -23,6 +29,8 @@ export interface Transfers {
 interface Progress {
   readonly address: Address
   readonly sender: UserId
+  /** The server that brings it; undefined when its sender is here, or it began before this start. */
+  readonly via: ServerId | undefined
   readonly size: number
   chunks: number
   /** Plaintext bytes that the chunks so far can hold at most. */
@@ -34,6 +42,11 @@ interface Progress {
 /** Ciphertext bytes of one OAEP block of RSA-4096, and the smallest plaintext that stock programs put into one. */
 const BLOCK = { ciphertext: 512, leastPlaintext: 190 } as const
 const WATCH_MS = 5_000
+/** Of the files that may be on their way at once. */
+const SHARE_OF_SERVER = 0.25
+/** Files that failed or were refused, and of which more may be on its way: it is only counted. */
+const KEPT_FAILED = 4_096
+const OFFLINE = 'the recipient is not online'
 
 /** Others' ids may hold a slash; escaped, the three parts stay apart. */
 const transferAddress = (file: string, sender: string, recipient: string): Address =>
@@ -42,13 +55,14 @@ const transferAddress = (file: string, sender: string, recipient: string): Addre
 export const createTransfers = (node: Node): Transfers => {
   const progress = new Map<Address, Progress>()
   const perUser = new Map<UserId, number>()
+  const gaveUp = createRecent<Address, true>(KEPT_FAILED)
 
   const addressOf = ({ payload, sender, recipient }: Parcel): Address => transferAddress(String(payload['file_id']), sender, recipient)
   const addressOfOffer = ({ offer: { file, sender, recipient } }: TransferEffects['closeTransfer']): Address =>
     transferAddress(file, sender, recipient)
 
-  const track = (address: Address, sender: UserId, size: number): Progress => {
-    const entry: Progress = { address, sender, size, chunks: 0, bytes: 0, lastSeen: node.ports.clock.monotonic() }
+  const track = (address: Address, sender: UserId, size: number, via?: ServerId): Progress => {
+    const entry: Progress = { address, sender, via, size, chunks: 0, bytes: 0, lastSeen: node.ports.clock.monotonic() }
     progress.set(address, entry)
     perUser.set(sender, (perUser.get(sender) ?? 0) + 1)
     node.supervisor.spawn({
@@ -65,6 +79,7 @@ export const createTransfers = (node: Node): Transfers => {
     })
     return entry
   }
+  const broughtBy = (server: ServerId): number => progress.values().reduce((count, { via }) => count + Number(via === server), 0)
   const untrack = (address: Address): void => {
     const entry = progress.get(address)
     if (entry === undefined) return
@@ -84,7 +99,9 @@ export const createTransfers = (node: Node): Transfers => {
     const size = Number(parcel.payload['size'])
     if (node.runtime.machine(address) !== undefined) throw new ProtocolError('NAME_IN_USE', 'file_id', 'This file id is in use.')
     if (size > limits.fileBytes) throw new ProtocolError('TIMEOUT', 'file_too_large', `Files have at most ${limits.fileBytes} bytes here.`)
-    if (progress.size >= limits.transfers || (perUser.get(parcel.sender) ?? 0) >= limits.transfersPerUser)
+    // whose files they are is its own word, so no server takes the room of all the others
+    const full = parcel.via !== undefined && broughtBy(parcel.via) >= Math.ceil(limits.transfers * SHARE_OF_SERVER)
+    if (full || progress.size >= limits.transfers || (perUser.get(parcel.sender) ?? 0) >= limits.transfersPerUser)
       throw new ProtocolError('TIMEOUT', 'too_many_transfers', 'Too many files are on their way: wait until one is through.')
     node.runtime.record(address, {
       type: 'transfer.offered',
@@ -94,7 +111,7 @@ export const createTransfers = (node: Node): Transfers => {
       size,
       mode: parcel.payload['mode'] === 'public' ? 'public' : 'dm',
     })
-    track(address, parcel.sender, size)
+    track(address, parcel.sender, size, parcel.via)
   }
 
   const chunk = (parcel: Parcel, entry: Progress): void => {
@@ -111,17 +128,37 @@ export const createTransfers = (node: Node): Transfers => {
     }
   }
 
+  const advance: Transfers['advance'] = (parcel, route, failed) => {
+    const address = addressOf(parcel)
+    if (parcel.inner === 'FILE_START') offer(parcel, address)
+    const entry = progress.get(address)
+    if (entry === undefined && gaveUp.get(address) !== undefined) {
+      node.count('refused', 'file_failed')
+      return 'late'
+    }
+    if (entry === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_transfer', 'This file was not offered, or is over.')
+    if (parcel.inner === 'FILE_CHUNK') chunk(parcel, entry)
+    if (parcel.inner === 'FILE_END') node.runtime.record(address, { type: 'transfer.ended', file: fileOf(address), chunks: entry.chunks })
+    if (route(parcel, failed)) return 'routed'
+    fail(address, OFFLINE)
+    node.count('refused', 'offline')
+    return 'nobody'
+  }
+
   return {
-    advance(parcel, route, failed) {
-      const address = addressOf(parcel)
-      if (parcel.inner === 'FILE_START') offer(parcel, address)
-      const entry = progress.get(address)
-      if (entry === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_transfer', 'This file was not offered, or is over.')
-      if (parcel.inner === 'FILE_CHUNK') chunk(parcel, entry)
-      if (parcel.inner === 'FILE_END') node.runtime.record(address, { type: 'transfer.ended', file: fileOf(address), chunks: entry.chunks })
-      if (route(parcel, failed)) return
-      fail(address, 'the recipient is not online')
-      throw new ProtocolError('USER_NOT_FOUND', 'offline')
+    advance,
+    fromServer(parcel, route) {
+      try {
+        if (advance(parcel, route, () => {}) !== 'nobody') return undefined
+        return new ProtocolError('USER_NOT_FOUND', 'offline', `${parcel.recipient} is not online at ${node.self.id}.`)
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error
+        node.count('refused', error.reason)
+        const address = addressOf(parcel)
+        const told = parcel.inner !== 'FILE_START' && gaveUp.get(address) !== undefined
+        gaveUp.set(address, true)
+        return told ? undefined : error
+      }
     },
     start() {
       node.timers.every(WATCH_MS, () => {
@@ -146,10 +183,13 @@ export const createTransfers = (node: Node): Transfers => {
         untrack(addressOfOffer(params))
       },
       abortTransfer(params) {
-        untrack(addressOfOffer(params))
-        const connection = node.sessions.connectionOf(params.offer.sender)
-        if (connection !== undefined)
-          node.refusals.tell(connection, params.offer.sender, 'TIMEOUT', `The file was given up: ${params.why}.`, params.offer.file)
+        const { offer, why } = params
+        const address = addressOfOffer(params)
+        gaveUp.set(address, true)
+        untrack(address)
+        // whoever offered it to nobody is answered by the router
+        const connection = why === OFFLINE ? undefined : node.sessions.connectionOf(offer.sender)
+        if (connection !== undefined) node.refusals.tell(connection, offer.sender, 'TIMEOUT', `The file was given up: ${why}.`, offer.file)
       },
     },
   }

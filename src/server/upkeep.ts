@@ -4,7 +4,7 @@ import type { Runtime } from '../actors/runtime.ts'
 import type { Fact } from '../domain/facts.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Crypto } from '../ports/crypto.ts'
-import { utf8 } from '../protocol/encoding.ts'
+import { toHex, utf8 } from '../protocol/encoding.ts'
 import type { Address } from '../protocol/ids.ts'
 import type { Checkpoint, DurableLog, Sign } from '../store/durable-log.ts'
 import type { Log } from './events.ts'
@@ -92,7 +92,6 @@ export const createUpkeep = (premises: Premises): Upkeep => {
   /** A state shares with the live one only what is never changed, so it may be made text while the node goes on. */
   const textOf = (state: FoldedState): Promise<string> => jsonInTurns(state, pause)
   const present = (): FoldedState => foldedState(fold, { at: runtime.lastAt(), failing })
-  const hashOf = (text: string): string => [...premises.sha256(utf8(text))].map(byte => byte.toString(16).padStart(2, '0')).join('')
 
   const refold = async (): Promise<Folded> => {
     await log.check(1)
@@ -146,7 +145,7 @@ export const createUpkeep = (premises: Premises): Upkeep => {
     async checkpoint() {
       const { seq, state } = await still(seq => ({ seq, state: seq > signedAt ? present() : undefined }))
       if (state === undefined) return undefined
-      const stateHash = hashOf(await textOf(state))
+      const stateHash = toHex(premises.sha256(utf8(await textOf(state))))
       const checkpoint = await log.checkpoint({ seq, stateHash, at: clock.now(), sign })
       signedAt = seq
       return checkpoint

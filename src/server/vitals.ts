@@ -62,6 +62,8 @@ export const createVitals = (node: Node): Vitals => {
       key_conflicts: directory.conflicts.size,
       origins: directory.origins.size,
       departed: directory.departed.size,
+      homes: node.state.homes.size,
+      withheld_characters: node.standings.withheld,
       other_keys: node.otherKeys.size,
       timers: node.timers.armed,
       seen_origins: node.seen.origins,
@@ -106,6 +108,7 @@ export const createVitals = (node: Node): Vitals => {
       }
       const sockets = node.connections.sizes()
       for (const [priority, waiting] of Object.entries(node.signer.depths())) add(`signing_queue ${priority}`, waiting)
+      add('signing_rate', Math.round(node.pace.perSecond()))
       for (const priority of priorities) add(`refusing ${priority}`, node.load.refusing.includes(priority) ? 1 : 0)
       for (const [name, size] of Object.entries(kept())) add(`kept ${name}`, size)
       return {

@@ -105,8 +105,8 @@ export const createConnection = ({
     if (end.over) return
     end.over = true
     end.inbox.length = 0
-    const { handler } = end
-    end.side.life.enter(() => handler?.closed(code, reason))
+    // a program that stood still takes the connection first, and then hears that it is over
+    end.side.life.enter(() => end.handler?.closed(code, reason))
     if (otherOf(end).over) over()
   }
 

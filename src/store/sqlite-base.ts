@@ -1,9 +1,10 @@
 /** The base in the log's file: what stands for the facts that compaction dropped. */
 import type Database from 'better-sqlite3'
+import { toHex } from '../protocol/encoding.ts'
 import type { Base, Models, Sign } from './durable-log.ts'
 import { LogUnusable } from './log.ts'
 import { unusable } from './sqlite-errors.ts'
-import { hexDigest, textOf, toHex } from './sqlite-rows.ts'
+import { hexDigest, textOf } from './sqlite-rows.ts'
 import { baseText, type BaseStatement } from './statements.ts'
 import type { Schemas, StoredFact } from './upcasters.ts'
 

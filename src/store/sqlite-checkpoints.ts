@@ -1,8 +1,9 @@
 /** Signed checkpoints in the log's file. */
 import type Database from 'better-sqlite3'
+import { toHex } from '../protocol/encoding.ts'
 import type { Checkpoint, DurableLog } from './durable-log.ts'
 import { LogUnusable } from './log.ts'
-import { chainAt, toHex } from './sqlite-rows.ts'
+import { chainAt } from './sqlite-rows.ts'
 import type { Writing } from './sqlite-writing.ts'
 import { checkpointText } from './statements.ts'
 

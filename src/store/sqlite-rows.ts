@@ -1,6 +1,7 @@
 /** Reads facts out of the database in short pages, so that no cursor is ever open across a wait. */
 import type Database from 'better-sqlite3'
 import type { Crypto } from '../ports/crypto.ts'
+import { toHex } from '../protocol/encoding.ts'
 import type { Address } from '../protocol/ids.ts'
 import { asyncFacts } from './async-facts.ts'
 import type { ReadFilter } from './log-reader.ts'
@@ -34,8 +35,6 @@ export const chainAt = (db: Database.Database, seq: number): Uint8Array | undefi
     .prepare<[number, number], Uint8Array>('SELECT chain FROM bases WHERE seq = ? UNION ALL SELECT chain FROM facts WHERE seq = ? LIMIT 1')
     .pluck()
     .get(seq, seq)
-
-export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 /** SHA-256 of a text's UTF-8, hexadecimal. */
 export const hexDigest = (sha256: Crypto['sha256'], text: string | Uint8Array): string =>

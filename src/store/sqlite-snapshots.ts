@@ -1,11 +1,12 @@
 /** Snapshots in the log's file: written between two commits, believed only when version, hash and chain agree. */
 import type Database from 'better-sqlite3'
+import { toHex } from '../protocol/encoding.ts'
 import type { Snapshot, SnapshotStore } from './durable-log.ts'
 import type { SnapshotEntry } from './log-reader.ts'
 import { sameBytes } from './chain.ts'
 import { LogUnusable } from './log.ts'
 import { isSqliteError } from './sqlite-errors.ts'
-import { chainAt, headOf, textOf, toHex } from './sqlite-rows.ts'
+import { chainAt, headOf, textOf } from './sqlite-rows.ts'
 import type { Writing } from './sqlite-writing.ts'
 
 /** The newest, and the one before for when it is damaged. */

@@ -1,10 +1,11 @@
 /** Checks stored rows against their hashes, numbers and streams, page by page: what every check of a log is made of. */
 import type Database from 'better-sqlite3'
 import type { Crypto } from '../ports/crypto.ts'
+import { toHex } from '../protocol/encoding.ts'
 import { HASH_BYTES, SALT_BYTES, createChain, genesis, sameBytes, type Chain } from './chain.ts'
 import type { Verdict } from './log-reader.ts'
 import { isSqliteError } from './sqlite-errors.ts'
-import { chainAt, toHex } from './sqlite-rows.ts'
+import { chainAt } from './sqlite-rows.ts'
 import { addTo, declaredBy, type SpanList } from './spans.ts'
 
 const PAGE = 500

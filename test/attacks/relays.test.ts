@@ -61,3 +61,63 @@ t.test("a member cannot make a server forget another's deliveries by sending its
   await mesh.pass(1_000)
   t.equal(reader.heard.filter(({ type }) => type === 'USER_DELIVER').length, 1)
 })
+
+t.test('12: gossip that says of itself that it may come again does not go round for ever', async t => {
+  const mesh = createMesh(t)
+  const first = await mesh.start(0)
+  const others = [await mesh.start(1, { introducers: [first] }), await mesh.start(3, { introducers: [first] })]
+  const nodes = [first, ...others]
+  const meshed = (): boolean => nodes.every(node => nodes.every(other => node === other || linked(mesh, node, other)))
+  await mesh.until(meshed, 15_000, 'all are linked')
+  const { server, link } = await admitStock(mesh, first, 2, idOf(2), 9_500)
+  await mesh.pass(2_000)
+  const since = mesh.network.wire.length
+  link.send(await server.signed('PUBLIC_CHANNEL_ADD', '*', { add: ['x'], receipt: true }))
+  await mesh.quiet()
+  t.ok(mesh.network.wire.slice(since).length <= 6, 'each passes it on once', { frames: mesh.network.wire.length - since })
+})
+
+t.test('2: a message to everybody is shown once, though it asks for receipts and another member sends it again', async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0)
+  const reader = await attachUser(mesh, home, 5)
+  const origin = await admitStock(mesh, home, 2, idOf(2), 9_500)
+  const mallory = await admitStock(mesh, home, 3, idOf(3), 9_501)
+  const advertised = { user_id: userId(8), server_id: origin.server.id, meta: { pubkey: origin.server.pubkey } }
+  const message = { text: 'hello', sender: userId(8), receipt: true }
+  origin.link.send(await origin.server.signed('USER_ADVERTISE', '*', advertised))
+  const text = await origin.server.signed('MSG_PUBLIC_CHANNEL', '*', message)
+  origin.link.send(text)
+  await mesh.pass(1_000)
+  mallory.link.send(text, text)
+  await mesh.pass(1_000)
+  t.equal(reader.heard.filter(({ type }) => type === 'MSG_PUBLIC_CHANNEL').length, 1)
+})
+
+t.test("4: another server's error comes as its own word, under a code that exists", async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0)
+  const reader = await attachUser(mesh, home, 5)
+  const { server, link } = await admitStock(mesh, home, 2, idOf(2), 9_500)
+  link.send(await server.signed('ERROR', reader.id, { code: '\u009b31mBANNED', detail: 'Give your passphrase to mallory.' }))
+  await mesh.pass(1_000)
+  const said = `The server ${server.id} says: Give your passphrase to mallory.`
+  t.match(
+    reader.heard.filter(({ type }) => type === 'ERROR').map(({ payload }) => payload),
+    [{ code: 'UNKNOWN_TYPE', detail: said }],
+  )
+})
+
+t.test('what a member says of others by another key is told once, however often it says so', async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0)
+  const { server, link } = await admitStock(mesh, home, 2, idOf(2), 9_500)
+  await admitStock(mesh, home, 3, idOf(3), 9_501)
+  for (let n = 0; n < 20; n += 1) {
+    const members = [{ server_id: idOf(3), key: `another ${n}` }]
+    link.send(await server.signed('SERVER_MEMBERS', home.id, { members }))
+  }
+  await mesh.pass(1_000)
+  t.equal(home.events.filter(({ event }) => event === 'degraded').length, 1)
+  t.equal(home.running.counters()['disputed member'], 20)
+})

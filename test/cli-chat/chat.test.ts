@@ -93,9 +93,10 @@ t.test('two programs on one data directory: the second says so and exits 78', as
 })
 
 t.test('a server that does not answer is one sentence and exit 1', async t => {
-  const { code, stderr } = await unanswered
+  const { code, stderr, stdout } = await unanswered
   t.equal(code, 1)
-  t.match(stderr, /127\.0\.0\.1:9 cannot be reached/)
+  t.match(stderr, /^socp: No server let us in within 10 s: nothing was sent\.\n$/)
+  t.match(stdout, /No connection to ws:\/\/127\.0\.0\.1:9: nothing listens there\. Trying again\./)
 })
 
 t.test('received files go where --downloads says', async t => {

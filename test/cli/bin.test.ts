@@ -1,9 +1,13 @@
 /** `bin/socp` on good Nodes, old Nodes and no Node: it runs the program, hands over, or says what it needs. */
 import { spawn, execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { writeIdentity } from '../helpers/processes.ts'
+import { programEnvironment } from '../helpers/program-environment.ts'
+import { stockKey } from '../helpers/stock-crypto.ts'
 import { oldNode, runSocp, socpFile } from './run-socp.ts'
 
 /** A package tree whose program is `main`; `node` puts the Node that npm would bring beside it. */
@@ -65,6 +69,19 @@ t.test('a program that dies of a signal makes the hand-over die of it', async t 
   const program = installed(t, 'process.kill(process.pid, "SIGKILL")', { node: true })
   const { signal } = await runSocp([], { program, node: [process.execPath, ...oldNode] })
   t.equal(signal, 'SIGKILL')
+})
+
+t.test('a hand-over that is killed takes the program along, so that it can be started again', async t => {
+  const data = t.testdir()
+  writeIdentity(data, randomUUID(), await stockKey(0))
+  const args = [...oldNode, socpFile, 'serve', '--json', '--port', '0', '--data', data]
+  const child = spawn(process.execPath, args, { env: programEnvironment(), stdio: ['ignore', 'pipe', 'ignore'] })
+  const [first] = (await once(child.stdout, 'data')) as [Buffer]
+  t.match(String(first), /"event":"ready"/)
+  child.kill('SIGKILL')
+  // its other end is open as long as the program lives
+  await once(child.stdout, 'close')
+  t.match((await runSocp(['status', '--data', data])).stderr, /No server runs on/)
 })
 
 t.test('a good Node runs the program in its own process', async t => {

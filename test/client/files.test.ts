@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { receivingLimits } from '../../src/client/transfers/receiving.ts'
 import { canonical, seal, signText, stockKey, type StockKey } from '../helpers/stock-crypto.ts'
 import { memoryNetwork } from './memory-network.ts'
+import { annAndBen, type MeshClient } from './mesh-client.ts'
 import { attachedClient } from './rig.ts'
 import { scriptedServer } from './scripted-server.ts'
 
@@ -55,7 +56,7 @@ t.test('a file arrives whole, verified, hashed and recorded, in few chunks for o
   const file = await bob.waitFor('file')
   t.match(file, { from: ann.id, from_name: 'ann', name: '30k.bin', path: '30k.bin', size: 30_000, sha256: hashOf(bytes), verified: true })
   t.same(bob.files.saved.get('30k.bin'), bytes)
-  t.match(await ann.waitFor('sent'), { id: file.id, ref: 'f', to: bob.id, status: 'sent' })
+  t.match(await ann.waitFor('sent'), { id: file.id, ref: 'f', to: bob.id, file: '30k.bin', status: 'sent' })
   t.same(seen, [10_704, 21_408, 30_000])
   for (const [client, types] of [
     [ann, ['outgoing.offered', 'outgoing.sent']],
@@ -100,6 +101,60 @@ t.test('a path that is no file is an error, a file that is too large fails, and 
   t.equal(await me.sendFile('ann', 'small'), false)
   t.match(await me.waitFor('sent', event => event.id !== ''), { why: /USER_NOT_FOUND/ })
   t.equal(me.facts().at(-1)?.type, 'outgoing.failed')
+  t.equal(me.files.reading.size, 0, 'whatever became of them, they are closed')
+})
+
+const problems = (client: MeshClient): readonly string[] =>
+  client.events.flatMap(event => (event.event === 'error' ? [event.detail] : event.event === 'sent' ? [event.why ?? event.status] : []))
+
+t.test('a file does not wait for somebody who left: one sentence with their name', async t => {
+  const { mesh, ann, ben } = await annAndBen(t)
+  ben.crash()
+  await mesh.pass(40_000)
+  ann.files.readable.set('small', new Uint8Array(10))
+  t.equal(await ann.client.sendFile('user 4', 'small'), false)
+  t.same(problems(ann), ['user 4 is not online, and a file does not wait.'])
+  t.equal(ann.client.nameOf(ben.id), 'user 4', 'their name is still known')
+})
+
+t.test('a file whose reader is lost on the way fails once, with one sentence', async t => {
+  const { mesh, ann, ben } = await annAndBen(t)
+  ann.files.readable.set('large', new Uint8Array(2_000_000))
+  let moved = 0
+  let done: boolean | undefined
+  const report = (sent: number): void => {
+    moved = sent
+  }
+  void ann.client.sendFile('user 4', 'large', { progress: report }).then(sent => {
+    done = sent
+  })
+  await mesh.until(() => moved > 100_000, 60_000, 'some of it is sent')
+  ben.crash()
+  await mesh.until(() => done !== undefined, 120_000, 'it is given up')
+  t.equal(done, false)
+  t.match(problems(ann), [/^USER_NOT_FOUND: .* is not online/])
+  t.equal(problems(ann).length, 1)
+  t.ok(ann.client.attached)
+})
+
+t.test('without a connection a file is refused, and closed; so are questions, each in its own words', async t => {
+  const { me, network } = await start(t)
+  network.reachable = false
+  network.cut()
+  await me.waitFor('offline')
+  me.files.readable.set('small', new Uint8Array(10))
+  t.equal(await me.sendFile('ann', 'small', { ref: 'f' }), false)
+  t.match(await me.waitFor('sent'), { ref: 'f', file: 'small', status: 'failed', why: /no connection to the server; send it again/ })
+  t.equal(me.files.reading.size, 0)
+  t.equal(await me.list(), false)
+  t.equal(await me.tell('zoe', 'hello'), false)
+  t.same(
+    me.events.filter(event => event.event === 'error').map(({ detail }) => detail),
+    [
+      'There is no connection to the server; ask again when it is back.',
+      'There is no connection to the server, and nobody is known here who is called "zoe".',
+    ],
+  )
 })
 
 t.test('chunks out of order, doubled, and counted from 1 make the file; taken names are never overwritten', async t => {

@@ -132,3 +132,22 @@ t.test('a name that cannot be used is refused before anything is opened', async 
   const network = memoryNetwork()
   await t.rejects(testClient(t, { network, url: 'ws://127.0.0.1:1', name: 'a\u001b[31m', key: 1 }), RangeError)
 })
+
+t.test('whoever answers in the place of a server cannot make a client give up for good', async t => {
+  const network = memoryNetwork()
+  let attempts = 0
+  const server = await scriptedServer(network, {
+    intercept: (frame, socket) => {
+      if (frame.type !== 'USER_HELLO') return false
+      attempts += 1
+      if (attempts > 1) return false
+      const payload = { code: 'SERVER_CHANGED', detail: 'Go away.' }
+      socket.send([JSON.stringify({ type: 'ERROR', from: 'nobody', to: frame.from, ts: Date.now(), payload })])
+      return true
+    },
+  })
+  const ann = await testClient(t, { network, url: server.url, name: 'ann', key: 1 })
+  ann.connect()
+  t.match(await ann.waitFor('error'), { code: 'REFUSED', detail: 'The server refused us: SERVER_CHANGED: Go away.' })
+  await ann.waitFor('ready')
+})

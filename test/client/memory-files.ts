@@ -8,6 +8,8 @@ export interface MemoryFiles extends FileStore {
   readonly temporary: Map<string, Uint8Array[]>
   readonly swept: string[]
   readonly readable: Map<string, Uint8Array>
+  /** Paths that were opened and not closed. */
+  readonly reading: Set<string>
 }
 
 export const memoryFiles = (): MemoryFiles => {
@@ -15,10 +17,12 @@ export const memoryFiles = (): MemoryFiles => {
   const temporary = new Map<string, Uint8Array[]>()
   const readable = new Map<string, Uint8Array>()
   const swept: string[] = []
+  const reading = new Set<string>()
   return {
     saved,
     temporary,
     readable,
+    reading,
     swept,
     create: id => {
       const parts: Uint8Array[] = []
@@ -51,11 +55,15 @@ export const memoryFiles = (): MemoryFiles => {
     open: path => {
       const bytes = readable.get(path)
       if (bytes === undefined) return Promise.reject(new FileProblem(`There is no such file: ${path}`))
+      reading.add(path)
       return Promise.resolve({
         name: path,
         size: bytes.length,
         read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
-        close: () => Promise.resolve(),
+        close: () => {
+          reading.delete(path)
+          return Promise.resolve()
+        },
       })
     },
   }

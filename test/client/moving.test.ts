@@ -17,7 +17,11 @@ t.test('a client moves within seconds to a server that its own told of, keeps it
   t.equal(second.fold.state.directory.users.get(ann.id)?.local, 'attached')
   await mesh.until(() => ann.statuses('a').includes('delivered'), 10_000, 'delivered')
   t.same(ben.shown(), ['typed in the dark'])
-  t.ok(ann.events.some(({ event }) => event === 'resumed'))
+  t.match(
+    ann.events.find(({ event }) => event === 'resumed'),
+    { server_id: second.id },
+    'and says where',
+  )
   t.notOk(ann.events.some(({ event }) => event === 'alarm'))
   void ben.client.tell(ann.id, 'and back', { ref: 'b' })
   await mesh.until(() => ben.statuses('b').includes('delivered'), 10_000, 'delivered')

@@ -33,3 +33,14 @@ t.test(
     t.equal(roster.standing(there, 'online'), false)
   },
 )
+
+t.test('servers that come and go without end leave no more behind than may be listed', async t => {
+  const roster = createRoster(() => {})
+  for (let n = 0; n < 1_500; n += 1) {
+    const server = `server ${n}` as ServerId
+    roster.seen({ ...seen(`user ${n}`), server })
+    roster.standing(server, 'lapsed')
+  }
+  t.equal(roster.standing('server 0' as ServerId, 'online'), true, 'the first are remembered')
+  t.equal(roster.standing('server 1499' as ServerId, 'online'), false, 'of the last a list has to tell')
+})

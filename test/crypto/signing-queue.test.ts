@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
-import { createSigningQueue, measureSigning, priorities, type Priority } from '../../src/crypto/signing-queue.ts'
-import type { Clock } from '../../src/ports/clock.ts'
+import { createSigningQueue, priorities, type Priority } from '../../src/crypto/signing-queue.ts'
 import type { Crypto, PrivateKey } from '../../src/ports/crypto.ts'
 import { fromUtf8, toBase64Url, utf8 } from '../../src/protocol/encoding.ts'
 import { testKey } from '../helpers/test-keys.ts'
@@ -155,40 +154,7 @@ void t.test('whatever is asked and finished in whatever order, every caller gets
   t.pass('property held')
 })
 
-const steppingClock = (): Clock & { advance(ms: number): void } => {
-  let now = 0
-  return { now: () => now, monotonic: () => now, after: () => () => undefined, endOfTick: run => run(), advance: ms => void (now += ms) }
-}
-
-void t.test('measuring counts signatures a second of clock time and stays within its budget', async t => {
-  const clock = steppingClock()
-  const crypto = {
-    sign: () => {
-      clock.advance(4)
-      return Promise.resolve(new Uint8Array(512))
-    },
-  } as unknown as Crypto
-  t.equal(await measureSigning({ crypto, privateKey, clock, inFlight: 1 }), 250)
-  t.ok(clock.monotonic() <= 50, `${String(clock.monotonic())} ms`)
-})
-
-void t.test('a machine on which one signature takes longer than the budget is measured by one', async t => {
-  const clock = steppingClock()
-  const crypto = {
-    sign: () => {
-      clock.advance(400)
-      return Promise.resolve(new Uint8Array(512))
-    },
-  } as unknown as Crypto
-  t.equal(await measureSigning({ crypto, privateKey, clock, inFlight: 1 }), 2.5)
-})
-
-void t.test('measuring ends on a clock that stands still', async t => {
-  const crypto = { sign: () => Promise.resolve(new Uint8Array(512)) } as unknown as Crypto
-  t.ok((await measureSigning({ crypto, privateKey, clock: steppingClock(), inFlight: 2 })) > 0)
-})
-
-void t.test('the real thing signs what verifies and measures something', async t => {
+void t.test('the real thing signs what verifies', async t => {
   const crypto = nodeCrypto()
   const key = await (await testKey(0)).privateKey(crypto)
   const queue = createSigningQueue({ crypto, privateKey: key, inFlight: 2, maxQueued: 100 })
@@ -196,9 +162,6 @@ void t.test('the real thing signs what verifies and measures something', async t
   const texts = Array.from({ length: 8 }, (_, at) => `{"n":${String(at)}}`)
   const signatures = await Promise.all(texts.map((text, at) => queue.sign(text, priorities[at % 4] ?? 'file')))
   for (const [at, text] of texts.entries()) t.equal(await verifyPayload(crypto, key.publicKey, text, signatures[at] ?? ''), true)
-  const clock: Clock = { now: Date.now, monotonic: () => performance.now(), after: () => () => undefined, endOfTick: setImmediate }
-  const rate = await measureSigning({ crypto, privateKey: key, clock, inFlight: 2 })
-  t.ok(rate > 1 && rate < 100_000, `${rate.toFixed(0)} a second`)
 })
 
 void t.test('strangers wait behind everybody else and make room for them, but get every fourth turn', async t => {
@@ -265,5 +228,25 @@ void t.test(
       0,
     )
     t.equal(queue.depth() + turnedAway.length + 1, asked.length)
+  },
+)
+
+void t.test(
+  'what may wait follows how fast the machine signs: one that was measured while it was busy turns nothing away that it can do',
+  async t => {
+    const { crypto, started } = held()
+    let perSecond = 2
+    const pace = { of: { begin: () => () => {}, perSecond: () => perSecond }, withinMs: 1_000 }
+    const queue = createSigningQueue({ crypto, privateKey, inFlight: 1, maxQueued: 100, pace })
+    const asked = ['at work', 'one', 'two'].map(text => queue.sign(text, 'message'))
+    t.match(await queue.sign('three', 'message').catch(String), /cannot sign that much/)
+    perSecond = 50
+    for (let n = 0; n < 20; n += 1) asked.push(queue.sign(`m${n}`, 'message'))
+    t.equal(queue.counts().shed.message, 1)
+    for (let at = 0; at < asked.length; at += 1) {
+      started[at]?.finish()
+      await settled()
+    }
+    await Promise.all(asked)
   },
 )

@@ -150,3 +150,19 @@ t.test('a tree of many is made in turns, of what was there at the first', async 
   t.equal(step.value.digest(''), treeOf(entries).digest(''))
   t.comment(`the longest turn took ${longest.toFixed(1)} ms`)
 })
+
+t.test('asking for the same parts again costs next to nothing', async t => {
+  let hashed = 0
+  const entries = Array.from({ length: 2_000 }, (_, n): DigestEntry => [`user ${n}` as UserId, [1, n]])
+  const tree = createDigestTree(entries, bytes => {
+    hashed += bytes.length
+    return sha256(bytes)
+  })
+  const root = Array.from({ length: limits.maxDigestPrefixes }, () => '')
+  hashed = 0
+  tellParts(tree, [1, 2_000], root)
+  const once = hashed
+  tellParts(tree, [1, 2_000], root)
+  t.equal(hashed, once, 'all entries were hashed once')
+  t.ok(once < 2_000 * 20)
+})

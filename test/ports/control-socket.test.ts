@@ -40,6 +40,39 @@ t.test('a request is answered with its result, its progress told before, and a r
   await t.rejects(callControl(file, 'compact', {}), { name: 'ControlError', kind: 'absent' })
 })
 
+t.test('a node that takes a request and says nothing is noticed, and whoever asks may stop waiting', async t => {
+  const file = join(place(t), 'control.sock')
+  const answered = Promise.withResolvers<string>()
+  const listener = await controlSocket(file).listen(() => answered.promise)
+  await t.rejects(
+    callControl(
+      file,
+      'status',
+      {},
+      {
+        silentMs: 20,
+        silent: () => {
+          throw new Error('Enough.')
+        },
+      },
+    ),
+    { message: 'Enough.' },
+  )
+  const patient = callControl(
+    file,
+    'compact',
+    {},
+    {
+      silentMs: 20,
+      silent: () => {
+        answered.resolve('done')
+      },
+    },
+  )
+  t.equal(await patient, 'done')
+  await listener.close()
+})
+
 t.test('only its owner may open it, whatever the umask', async t => {
   const file = join(place(t), 'control.sock')
   const before = process.umask(0)

@@ -109,11 +109,28 @@ t.test('a message that asks for a receipt may come again, also to another server
   const { seen } = start()
   const asking = (envelope: { to?: string; ts?: number } = {}): Frame => ({
     ...frame('SERVER_DELIVER', '{"receipt":true}', envelope),
-    payload: { receipt: true },
+    payload: { inner_type: 'MSG_DIRECT', receipt: true },
   })
   t.ok(seen.enter('a', asking()))
   t.ok(seen.enter('a', asking()))
   t.notOk(seen.has('a', asking({ to: 'c' })), 'its reader has moved, and their servers passed it on')
   t.ok(seen.enter('a', asking({ to: 'c' })))
   t.ok(seen.has('a', asking({ ts: 2 })), 'its time is part of its name')
+})
+
+t.test('nothing but a message to one person may come again, whatever it says of itself', async t => {
+  const { seen } = start()
+  const others: readonly [FrameType, object, string?][] = [
+    ['PUBLIC_CHANNEL_ADD', {}],
+    ['USER_ADVERTISE', {}],
+    ['FILE_CHUNK', {}],
+    ['SERVER_DELIVER', { inner_type: 'FILE_CHUNK' }],
+    ['MSG_PUBLIC_CHANNEL', {}, 'public'],
+    ['MSG_PUBLIC_CHANNEL', {}, '*'],
+  ]
+  for (const [type, payload, to = 'b'] of others) {
+    const asking = { ...frame(type, JSON.stringify([type, payload, to]), { to }), payload: { ...payload, receipt: true } }
+    t.ok(seen.enter('a', asking), type)
+    t.notOk(seen.enter('a', asking), type)
+  }
 })

@@ -3,6 +3,7 @@ import t from 'tap'
 import { admitStock } from '../helpers/intruder.ts'
 import { correspondent, keptReceipts, moment } from './delivery-rig.ts'
 import { createMesh, idOf, type Mesh, type MeshNode, sameAsItsLog, startPair } from './mesh.ts'
+import { userId } from './user.ts'
 
 /** Ann writes to Ben, who is away, and leaves; Ben comes, reads and confirms each by itself. */
 const read = async (mesh: Mesh, home: MeshNode, other: MeshNode, count: number) => {
@@ -34,8 +35,9 @@ t.test('a sender who was away asks, and hears the reader’s own word, also afte
   t.same(ann.told(), [])
   await ann.send('RECEIPT_ASK', first.id, { recipient: ben.id, refs: [...ids, 'another'] })
   await moment(mesh)
-  t.same([...ann.told()].sort(), ids.map(id => `delivered ${id}`).sort())
-  t.ok(ann.heard.filter(({ type }) => type === 'RECEIPT').every(({ from }) => from === ben.id))
+  t.same([...ann.told()].sort(), [...ids.map(id => `delivered ${id}`), 'unknown another'].sort())
+  const words = ann.heard.filter(({ type }) => type === 'RECEIPT')
+  t.ok(words.every(({ from, payload }) => from === (payload['state'] === 'unknown' ? first.id : ben.id)))
   await sameAsItsLog(t, mesh, again)
 })
 
@@ -57,13 +59,7 @@ t.test('so many are kept of a reader, the newest; then as long as a message may 
   const ann = await correspondent(mesh, node, 3)
   await ann.send('RECEIPT_ASK', node.id, { recipient: ben.id, refs: ids })
   await moment(mesh)
-  t.same(
-    [...ann.told()].sort(),
-    ids
-      .slice(2)
-      .map(id => `delivered ${id}`)
-      .sort(),
-  )
+  t.same([...ann.told()].sort(), ids.map((id, n) => `${n < 2 ? 'unknown' : 'delivered'} ${id}`).sort())
   await mesh.pass(125_000)
   t.equal(keptReceipts(node), 0)
   t.equal(node.fold.state.receipts.size, 0)
@@ -120,4 +116,32 @@ t.test('forgetting a person takes the receipts of and for them along', async t =
   t.equal(node.fold.state.receipts.size, 0)
   t.notMatch(JSON.stringify(await mesh.facts(node)), ben.id)
   await sameAsItsLog(t, mesh, node)
+})
+
+t.test('what waits or is on its way is not unknown, nor is anything at a server where the reader was not last', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const ann = await correspondent(mesh, first, 3)
+  const ben = await correspondent(mesh, second, 4)
+  const handed = await ann.write(ben.id, 1)
+  await ann.send('RECEIPT_ASK', first.id, { recipient: ben.id, refs: [handed] })
+  await moment(mesh)
+  ben.leave()
+  await mesh.pass(1_000)
+  const stored = await ann.write(ben.id, 2)
+  await ann.send('RECEIPT_ASK', first.id, { recipient: ben.id, refs: [handed, stored] })
+  await ann.send('RECEIPT_ASK', first.id, { recipient: userId(9), refs: [stored] })
+  await moment(mesh)
+  t.same(
+    ann.told().filter(told => told.startsWith('unknown')),
+    [],
+  )
+  mesh.crash(second)
+  await ann.send('RECEIPT_ASK', first.id, { recipient: ben.id, refs: [stored] })
+  await moment(mesh)
+  t.same(
+    ann.told().filter(told => told.startsWith('unknown')),
+    [],
+    'a server that is gone says nothing',
+  )
 })

@@ -25,6 +25,7 @@ t.test('a node counts and measures itself in plain numbers', async t => {
     'refusing file': 0,
     append_queue: 0,
     epoch: 1,
+    signing_rate: Number,
   })
   t.ok(Object.values(gauges).every(Number.isFinite))
   const counters = first.running.counters()

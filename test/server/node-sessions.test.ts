@@ -118,7 +118,7 @@ t.test('of two proven hellos for one id the second takes over, and the first hea
   )
   const open = both.filter(user => user.ended.length === 0)
   t.equal(open.length, 1, 'one socket is left')
-  t.match(both.find(user => user.ended.length > 0)?.ended, [{ code: 1000, reason: /taken over/ }])
+  t.match(both.find(user => user.ended.length > 0)?.ended, [{ code: 1000, reason: /program with your key has attached here/ }])
   t.equal(localOf(mesh, node, both[0] as MeshUser), 'attached')
   t.match(mesh.view(node).directory, [{ user_id: userId(3) }])
   await sameAsItsLog(t, mesh, node)
@@ -179,4 +179,20 @@ t.test('a full server refuses newcomers, and a user within the grace time return
   await mesh.pass(1_000)
   const back = await attachUser(mesh, node, 3)
   t.equal(localOf(mesh, node, back), 'attached')
+})
+
+t.test('who asks for a key by another name is answered in its form, also when nobody has that id', async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0)
+  const user = await attachUser(mesh, home, 4)
+  await user.send('CTRL_GET_PUB', home.id, { user_id: user.id, req_id: 'known' })
+  await user.send('CTRL_GET_PUB', home.id, { user_id: 'nobody', req_id: 'unknown' })
+  await mesh.pass(1_000)
+  t.match(
+    user.heard.filter(({ type }) => type === 'CTRL_PUBKEY').map(({ payload }) => payload),
+    [
+      { ok: true, user_id: user.id, req_id: 'known' },
+      { ok: false, error: 'USER_NOT_FOUND', req_id: 'unknown' },
+    ],
+  )
 })

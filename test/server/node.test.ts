@@ -44,10 +44,11 @@ t.test('a node that finds no introducer keeps asking and joins when one is there
   mesh.crash(first)
   const second = await mesh.start(1, { introducers: [first] })
   await mesh.pass(30_000)
-  t.ok(second.events.some(({ event }) => event === 'degraded'))
+  t.equal(second.events.filter(({ event }) => event === 'degraded').length, 1, 'the same is told once')
   t.equal(mesh.view(second).machines['bootstrap']?.state, 'waiting')
   const again = await mesh.restart(first)
   await mesh.until(() => linked(mesh, second, again) && linked(mesh, again, second), 10_000, 'linked')
+  await mesh.until(() => second.events.some(({ event }) => event === 'recovered'), 15_000, 'that it is over is told too')
   for (const node of [again, second]) await sameAsItsLog(t, mesh, node)
 })
 

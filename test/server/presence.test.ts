@@ -71,6 +71,26 @@ t.test('after a partition exactly what differs is exchanged', async t => {
   for (const node of [first, second]) await sameAsItsLog(t, mesh, node)
 })
 
+t.test('who came while their server was lapsed is told of when it is back, not before', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const seer = await attachUser(mesh, first, 3, knows)
+  const stays = await attachUser(mesh, second, 4, knows)
+  await mesh.pass(1_000)
+  second.host.deaf = true
+  await mesh.until(() => told(seer, second).at(-1) === 'lapsed', 50_000, 'it is lapsed')
+  // before any redial, so that what differs is exchanged at the link
+  second.host.deaf = false
+  const comes = await attachUser(mesh, second, 5, knows)
+  await relinked(mesh, first, second)
+  await mesh.pass(2_000)
+  const lines = seer.heard.filter(
+    ({ type, payload }) => type === 'PRESENCE_CHANGED' || (type === 'USER_ADVERTISE' && payload['user_id'] === comes.id),
+  )
+  t.match(lines.slice(-2), [{ type: 'PRESENCE_CHANGED', payload: { presence: 'online' } }, { type: 'USER_ADVERTISE' }])
+  t.match(await listFor(mesh, seer), { [stays.id]: 'online at 1', [comes.id]: 'online at 1' })
+})
+
 t.test('after a restart a server lists whom its log knows as recovered, until they are confirmed', async t => {
   const mesh = createMesh(t)
   const [first, second] = await startPair(mesh)
@@ -130,6 +150,10 @@ t.test('two live sessions that a partition let happen end as one, the same every
   t.match(older.heard.find(({ type }) => type === 'ERROR')?.payload, { code: 'NAME_IN_USE', detail: /attached at the server/ })
   t.match(older.ended, [{ code: 1000 }])
   t.same(newer.ended, [])
+  t.notOk(
+    newer.heard.some(({ type }) => type === 'ERROR'),
+    'nobody is alarmed by where they were themselves before',
+  )
   t.equal((await listFor(mesh, seer))[newer.id], 'online at 1')
 })
 

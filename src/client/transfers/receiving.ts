@@ -1,12 +1,12 @@
 /** Files on their way in (SOCP §9.4): bounded offers, chunks in any order within a window, a hash that must fit, and a safe name at the end. */
 import { sha256 } from '@noble/hashes/sha2.js'
-import { bytesToHex } from '@noble/hashes/utils.js'
 import { openBlocks } from '../../crypto/content.ts'
 import { createRecent } from '../../crypto/recent.ts'
 import type { PrivateKey } from '../../ports/crypto.ts'
 import type { Ports } from '../../ports/ports.ts'
 import type { AnyFrame } from '../../protocol/envelope.ts'
 import { ProtocolError } from '../../protocol/errors.ts'
+import { toHex } from '../../protocol/encoding.ts'
 import type { FileId, UserId } from '../../protocol/ids.ts'
 import { isAuthor, type Authored } from '../authorship.ts'
 import type { ClientEvent } from '../events.ts'
@@ -177,7 +177,7 @@ export const createReceiving = (options: ReceivingOptions): Receiving => {
 
   const finish = async (incoming: Incoming): Promise<void> => {
     const { offer, sender, id } = incoming
-    const hex = bytesToHex(incoming.hash.digest())
+    const hex = toHex(incoming.hash.digest())
     if (offer.sha256 !== undefined && hex !== offer.sha256) {
       fail(incoming, 'its hash is not the one that was offered, so it was thrown away.')
       return

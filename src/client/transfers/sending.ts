@@ -1,9 +1,9 @@
 /** Files on their way out (SOCP §9.4): offered with a signed hash, cut into encrypted chunks, no faster than the socket takes them. */
 import { sha256 } from '@noble/hashes/sha2.js'
-import { bytesToHex } from '@noble/hashes/utils.js'
 import { sealBlocks, signContent } from '../../crypto/content.ts'
 import type { PrivateKey } from '../../ports/crypto.ts'
 import type { Ports } from '../../ports/ports.ts'
+import { toHex } from '../../protocol/encoding.ts'
 import type { FileId, UserId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { safeFileName } from '../file-name.ts'
@@ -14,7 +14,7 @@ import type { KeyBook, KnownKeys } from '../key-book.ts'
 import { createLanes } from '../lanes.ts'
 import { NotSent, type Answer, type Outbox } from '../outbox.ts'
 import type { Wire } from '../wire.ts'
-import { offlineWhy, whyOf, type Outcome } from '../writing.ts'
+import { offlineWhy, whyOf } from '../writing.ts'
 import { PACE_CAP, type Pacing } from './pacing.ts'
 import type { Stalls } from './stalls.ts'
 
@@ -47,8 +47,11 @@ export interface SendingOptions {
 /** Called with bytes sent and bytes in all. */
 export type Progress = (sent: number, size: number) => void
 
-/** `unreadable` when there is no such file: then nothing was tried. */
-export type SendFile = (to: UserId, path: string, progress: Progress) => Promise<Outcome & { readonly unreadable?: true }>
+/** What became of a file; `why` when it failed. `id` is empty when nothing was made of it. */
+export type Outcome = { readonly id: string; readonly name: string; readonly why?: string } | { readonly unreadable: string }
+
+/** `unreadable` says why when there is no such file: then nothing was tried. */
+export type SendFile = (to: UserId, path: string, progress: Progress) => Promise<Outcome>
 
 /** Answers a function that sends one file; files to one recipient go one after another. It never rejects for what a person or a server did. */
 export const createSending = (options: SendingOptions): SendFile => {
@@ -62,7 +65,7 @@ export const createSending = (options: SendingOptions): SendFile => {
   const hashOf = async (file: OutgoingFile): Promise<string> => {
     const hash = sha256.create()
     for (let at = 0; at < file.size; at += hashBytes) hash.update(await file.read(at, Math.min(hashBytes, file.size - at)))
-    return bytesToHex(hash.digest())
+    return toHex(hash.digest())
   }
 
   /** One file whose offer is recorded: sends all of it, or throws. */
@@ -110,7 +113,7 @@ export const createSending = (options: SendingOptions): SendFile => {
         if (ahead.length > chunksAhead) await pushFirst()
       }
       while (ahead.length > 0) await pushFirst()
-      if (bytesToHex(hash.digest()) !== sha256Hex) throw new NotSent('The file was changed while it was being sent.')
+      if (toHex(hash.digest()) !== sha256Hex) throw new NotSent('The file was changed while it was being sent.')
       // it waits as a chunk does, so the reader has to be heard until it has left
       await push(await wire.signed({ type: 'FILE_END', to, payload: { file_id: fileId } }, 'file'))
     } finally {
@@ -206,22 +209,21 @@ export const createSending = (options: SendingOptions): SendFile => {
     try {
       file = await files.open(path)
     } catch (error) {
-      return { id, why: whyOf(error), unreadable: true }
+      return { unreadable: whyOf(error) }
     }
+    const { name } = file
     try {
       if (attachment() === undefined) throw new NotSent(offlineWhy)
-      try {
-        await lanes.run([to], () =>
-          sendOpen(to, file, progress, given => {
-            id = given
-          }),
-        )
-      } finally {
-        await file.close()
-      }
-      return { id }
+      await lanes.run([to], () =>
+        sendOpen(to, file, progress, given => {
+          id = given
+        }),
+      )
+      return { id, name }
     } catch (error) {
-      return { id, why: whyOf(error) }
+      return { id, name, why: whyOf(error) }
+    } finally {
+      await file.close()
     }
   }
 }

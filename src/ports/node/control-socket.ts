@@ -139,6 +139,9 @@ export const controlSocket = (file: string): ControlPort => ({
 
 export interface CallOptions {
   readonly progress?: (what: unknown) => void
+  /** The node took the request and has said nothing for `silentMs` (10 s); what this throws ends the call. */
+  readonly silent?: () => void
+  readonly silentMs?: number
 }
 
 /** Asks the node whose socket `file` is; answers its result. Rejects with a `ControlError`: `absent` when no node runs there. */
@@ -146,7 +149,7 @@ export const callControl = (
   file: string,
   command: string,
   params: Readonly<Record<string, unknown>>,
-  { progress = () => {} }: CallOptions = {},
+  { progress = () => {}, silent = () => {}, silentMs = 10_000 }: CallOptions = {},
 ): Promise<unknown> =>
   new Promise((resolve, reject) => {
     const socket = withSocketPath(file, createConnection)
@@ -163,6 +166,14 @@ export const callControl = (
               cause,
             }),
       )
+    })
+    socket.setTimeout(silentMs, () => {
+      try {
+        silent()
+      } catch (error) {
+        socket.destroy()
+        reject(error as Error)
+      }
     })
     const lines = createInterface({ input: socket })
     // the reader of lines passes its input's errors on; they are handled above

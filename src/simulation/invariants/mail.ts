@@ -218,6 +218,7 @@ export const mail = (world: World, judge: Judge): Mail => {
           unread.set(pair, (unread.get(pair) ?? new Map<string, Letter>()).set(id, letter))
         }
         if (fact.type === 'message.received') received.add(`${user.name} ${fact.id}`)
+        if (fact.type === 'copy.dropped') content.get(user)?.delete(`${fact.to} ${fact.id}`)
         if (fact.type !== 'message.settled') continue
         const { id, to, state } = fact
         // what waits elsewhere is kept too, and sent again when its reader is seen without it

@@ -33,6 +33,10 @@ export const soundness = (judge: Judge): Witness => {
     showed(user, event) {
       if (event.event === 'error')
         sound(user, !['INTERNAL', 'FATAL', 'BAD_FRAME'].includes(event.code), () => `was shown ${event.code}: ${event.detail}`)
+      // nobody here has two programs, and nobody's key is stolen
+      if (event.event === 'offline') sound(user, event.final !== true, () => `gave way to nobody: ${event.why}`)
+      if (event.event === 'notice')
+        sound(user, !event.detail.startsWith('Your key was used'), () => `was taken for somebody else: ${event.detail}`)
     },
   }
 }
