@@ -280,8 +280,8 @@ export const plantedMistakes: readonly PlantedMistake[] = [
     seconds: 180,
   },
   {
-    name: 'keep-no-receipts',
-    mistake: 'nothing is kept for a writer who is away when what had waited is read',
+    name: 'never-ask-for-receipts',
+    mistake: 'a client that is back does not ask what became of what had waited',
     seenBy: 'heard',
     seed: 1,
     faults: ['missed'],
