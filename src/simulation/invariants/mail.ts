@@ -42,6 +42,7 @@ export interface Mail extends Witness {
   open(before: number): readonly string[]
 }
 
+/** What a server handed to a person's program over one connection. */
 interface Handed {
   readonly ids: Set<string>
   /** What was in their mailbox when it took them → when that was written. */
