@@ -3,7 +3,7 @@ import { setup } from 'xstate'
 import type { BootstrapFact } from '../domain/facts.ts'
 import type { ServerId } from '../protocol/ids.ts'
 import { backoffMs } from './backoff.ts'
-import { effect, namesOf, type EffectsOf } from './effect.ts'
+import { effect, type EffectsOf } from './effect.ts'
 import type { EventOf, MachineTypes } from './event.ts'
 
 const effects = {
@@ -12,7 +12,6 @@ const effects = {
   disarmRetry: effect<object>(),
 }
 export type BootstrapEffects = EffectsOf<typeof effects>
-export const bootstrapEffects = namesOf(effects)
 
 export interface BootstrapContext {
   /** Whom to ask next, counted up without end; whoever asks takes it modulo the length of the list. */

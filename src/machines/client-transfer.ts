@@ -1,6 +1,6 @@
 /** One file on its way into or out of a client (SOCP §9.4): modes and the stall deadline; the bytes are counted beside it. */
 import { setup } from 'xstate'
-import { effect, type EffectsOf, namesOf } from './effect.ts'
+import { effect, type EffectsOf } from './effect.ts'
 import type { MachineTypes } from './event.ts'
 
 /** How long a transfer may go without a byte before it fails. */
@@ -14,7 +14,6 @@ const effects = {
   abandonTransfer: effect<{ readonly why: string }>(),
 }
 export type ClientTransferEffects = EffectsOf<typeof effects>
-export const clientTransferEffects = namesOf(effects)
 
 interface Timed {
   readonly at: number

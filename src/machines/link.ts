@@ -5,7 +5,7 @@ import { DIGEST_CAP } from '../domain/standing.ts'
 import type { ServerId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
 import { backoff, backoffMs } from './backoff.ts'
-import { effect, namesOf, type EffectsOf } from './effect.ts'
+import { effect, type EffectsOf } from './effect.ts'
 import type { EventOf, MachineTypes } from './event.ts'
 
 /** A link that lived shorter than this counts as one more failure, so that a peer that accepts and hangs up is not redialled for ever. */
@@ -32,7 +32,6 @@ const effects = {
   closeSockets: effect<{ readonly server: ServerId }>(),
 }
 export type LinkEffects = EffectsOf<typeof effects>
-export const linkEffects = namesOf(effects)
 
 export interface LinkContext {
   readonly server: ServerId

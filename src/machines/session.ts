@@ -3,7 +3,7 @@ import { setup } from 'xstate'
 import type { PresenceSeq, SessionFact } from '../domain/facts.ts'
 import type { UserId } from '../protocol/ids.ts'
 import { limits } from '../protocol/limits.ts'
-import { effect, namesOf, type EffectsOf } from './effect.ts'
+import { effect, type EffectsOf } from './effect.ts'
 import type { EventOf, MachineTypes } from './event.ts'
 
 const effects = {
@@ -18,7 +18,6 @@ const effects = {
   announceRemoval: effect<{ readonly user: UserId; readonly seq: PresenceSeq | null; readonly why: string }>(),
 }
 export type SessionEffects = EffectsOf<typeof effects>
-export const sessionEffects = namesOf(effects)
 
 export interface SessionContext {
   readonly user: UserId

@@ -2,7 +2,7 @@
 import { setup } from 'xstate'
 import type { TransferFact } from '../domain/facts.ts'
 import type { FileId, UserId } from '../protocol/ids.ts'
-import { effect, namesOf, type EffectsOf } from './effect.ts'
+import { effect, type EffectsOf } from './effect.ts'
 import type { EventOf, MachineTypes } from './event.ts'
 
 /** How long an offer without a chunk, or a transfer that a restart interrupted, is kept. */
@@ -26,7 +26,6 @@ const effects = {
   abortTransfer: effect<{ readonly offer: Offer; readonly why: string }>(),
 }
 export type TransferEffects = EffectsOf<typeof effects>
-export const transferEffects = namesOf(effects)
 
 export interface TransferContext {
   /** Null before the first fact. */
