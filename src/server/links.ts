@@ -233,11 +233,9 @@ export const createLinks = (node: Node): Links => {
     heardAt: server => (stateOf(server) === 'linked' ? carrierOf(server)?.verifiedAt : undefined),
     isLinked: server => carrierOf(server) !== undefined,
     // a stock server is one that is silent for so long; what it says after that is heard later
-    isMute: server => {
-      const carrying = carrierOf(server)
-      return (
-        carrying?.peer?.role === 'server' && !carrying.peer.proven && carrying.linkedAt - carrying.heardAt >= node.config.timing.stockMs
-      )
+    isMute(server) {
+      const { peer, linkedAt = 0, heardAt = 0 } = carrierOf(server) ?? {}
+      return peer?.role === 'server' && !peer.proven && linkedAt - heardAt >= node.config.timing.stockMs
     },
     send(server, lane, text, failed) {
       const connection = carrierOf(server)
