@@ -2,6 +2,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Client } from '../client/client.ts'
+import type { Clock } from '../ports/clock.ts'
 import { parseLine, type ChatCommand, type ParsedLine } from './chat-lines.ts'
 
 export interface ChatSession {
@@ -9,8 +10,8 @@ export interface ChatSession {
   line(text: string): boolean
   /** Resolves when fewer commands are under way than may be. */
   room(): Promise<void>
-  /** Resolves when every command that was given has ended. */
-  idle(): Promise<void>
+  /** Resolves when every command that was given has ended: true, or false when nothing of them moved for `ms` milliseconds. */
+  finish(ms: number): Promise<boolean>
   /** Commands that have not ended. */
   readonly running: number
   /** Commands that failed. */
@@ -18,7 +19,8 @@ export interface ChatSession {
 }
 
 export interface ChatSessionOptions {
-  readonly client: Client
+  readonly clock: Clock
+  readonly client: Pick<Client, 'list' | 'tell' | 'all' | 'sendFile' | 'trust' | 'resume'>
   readonly help: () => void
   readonly quit: () => void
   /** A line that is no command, or a bug. */
@@ -33,9 +35,11 @@ const maxRunning = 256
 /** `~/notes` as a shell would read it; there is none between us and the person. */
 const expanded = (path: string): string => (path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path)
 
-export const createChatSession = ({ client, help, quit, problem, progress }: ChatSessionOptions): ChatSession => {
+export const createChatSession = ({ clock, client, help, quit, problem, progress }: ChatSessionOptions): ChatSession => {
   const running = new Set<Promise<void>>()
   let failed = 0
+  /** When a command last ended, or a file last got on. */
+  let movedAt = 0
 
   const handlers: Readonly<Record<ChatCommand, (values: readonly string[], ref: { readonly ref?: string }) => Promise<boolean> | boolean>> =
     {
@@ -44,6 +48,7 @@ export const createChatSession = ({ client, help, quit, problem, progress }: Cha
       all: ([text = ''], ref) => client.all(text, ref),
       file: async ([name = '', path = ''], ref) => {
         const report = (sent: number, size: number): void => {
+          movedAt = clock.monotonic()
           progress(path, { sent, size })
         }
         try {
@@ -84,6 +89,7 @@ export const createChatSession = ({ client, help, quit, problem, progress }: Cha
       }
       const task = run(parsed).then(() => {
         running.delete(task)
+        movedAt = clock.monotonic()
       })
       running.add(task)
       return running.size < maxRunning
@@ -91,8 +97,18 @@ export const createChatSession = ({ client, help, quit, problem, progress }: Cha
     room: async () => {
       while (running.size >= maxRunning) await Promise.race(running)
     },
-    idle: async () => {
-      while (running.size > 0) await Promise.all(running)
+    finish: async ms => {
+      movedAt = clock.monotonic()
+      for (let rest = ms; running.size > 0; rest = movedAt + ms - clock.monotonic()) {
+        if (rest <= 0) return false
+        let cancel = (): void => {}
+        const waited = new Promise<void>(resolve => {
+          cancel = clock.after(rest, resolve)
+        })
+        await Promise.race([Promise.all(running), waited])
+        cancel()
+      }
+      return true
     },
     get running() {
       return running.size

@@ -83,11 +83,20 @@ export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal =
   editor.on('history', lines => {
     history = lines
   })
+  /** Goes up to where the prompt begins, which may have wrapped, and clears what is below. */
+  const erase = (): void => {
+    moveCursor(output, 0, -editor.getCursorPos().rows)
+    cursorTo(output, 0)
+    clearScreenDown(output)
+  }
   let closed = false
   const close = (): void => {
     if (closed) return
     closed = true
-    if (!gone) editor.close()
+    if (!gone) {
+      erase()
+      editor.close()
+    }
     writeFileSync(
       historyFile,
       [...history]
@@ -110,9 +119,7 @@ export const createChatTerminal = (options: ChatTerminalOptions): ChatTerminal =
 
   /** Writes above what is being typed, which may have wrapped. */
   const above = (text: string, prompt = editor.getPrompt()): void => {
-    moveCursor(output, 0, -editor.getCursorPos().rows)
-    cursorTo(output, 0)
-    clearScreenDown(output)
+    erase()
     output.write(text)
     // it would go up by as many rows as its cursor was below the prompt when it last drew, over what was just written
     Object.assign(editor, { prevRows: 0 })

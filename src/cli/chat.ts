@@ -24,6 +24,7 @@ import { loadOrCreateIdentity } from './identity.ts'
 import { withExamples } from './options.ts'
 import { tell, READER_GONE } from './output.ts'
 import { readPassphrase } from './passphrase.ts'
+import { plural } from './tables.ts'
 
 interface ChatOptions {
   readonly ca?: string
@@ -38,7 +39,7 @@ interface ChatOptions {
 
 /** Milliseconds after which a person is told that nothing has answered yet. */
 const patienceMs = 1_500
-/** Milliseconds that a script's server has to answer, and that what was sent has to finish in. */
+/** Milliseconds that a script's server has to answer, and that nothing may move in for when what was sent is to finish. */
 const startMs = 10_000
 const finishMs = 10_000
 
@@ -111,22 +112,26 @@ const chat = async (options: ChatOptions): Promise<void> => {
   })
 
   const finish = async (): Promise<void> => {
-    const late = new Promise<'late'>(resolve => {
-      clock.after(finishMs, () => {
-        resolve('late')
-      })
-    })
-    const outcome = await Promise.race([session.idle(), late])
-    end(outcome === 'late' || session.failed > 0 ? exitCodes.failed : exitCodes.done)
+    if (interactive && session.running > 0) voice.lines(['Finishing what you sent; Ctrl-C leaves at once.'])
+    const finished = await session.finish(finishMs)
+    if (!finished)
+      tell(
+        `socp: ${plural(session.running, 'line')} did not come to an end, and nothing moved for ${finishMs / 1_000} s. Messages that were sent are kept, and sent again at the next start; files are not.`,
+      )
+    end(finished && session.failed === 0 ? exitCodes.done : exitCodes.failed)
   }
   let finishing = false
   const quit = (): void => {
-    if (finishing) return
+    if (finishing) {
+      end(exitCodes.failed)
+      return
+    }
     finishing = true
     // the line that asked to quit is itself a command that is running
     clock.endOfTick(() => void finish())
   }
   const session = createChatSession({
+    clock,
     client,
     quit,
     help: () => {
@@ -167,7 +172,7 @@ const chat = async (options: ChatOptions): Promise<void> => {
       if (finishing) break
       if (!session.line(line)) await session.room()
     }
-    quit()
+    if (!finishing) quit()
   }
 
   if (interactive) {

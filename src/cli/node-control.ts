@@ -90,8 +90,9 @@ const askRunning = (directory: string, name: ControlCommand, params: Readonly<Re
   callControl(filesIn(directory).control, name, params, {
     silent: () => {
       const words = 'The server of this directory runs, and has not answered for 10 s: it is suspended, stuck, or very busy.'
-      if (LOOKS.has(name)) throw new ControlError('broken', `${words} Look at its process and its log.`)
+      if (LOOKS.has(name)) return new ControlError('broken', `${words} Look at its process and its log.`)
       tell(`socp: ${words} Waiting for it; Ctrl-C ends the waiting, not what it was asked to do.`)
+      return undefined
     },
   })
 

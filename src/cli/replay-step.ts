@@ -116,7 +116,7 @@ async function* keyWords(): AsyncGenerator<string> {
 }
 
 /** Walks as the words say. Between two words nothing of the log is held open, however long that is. */
-export const walkBy = async (
+const walkBy = async (
   past: Past,
   words: AsyncIterable<string>,
   { until, json }: StepOptions,

@@ -22,7 +22,7 @@ const cut = (text: string, bytes: number): string => {
 }
 
 /** `notes.tar.gz` → `['notes.tar', '.gz']`; an extension is short and has something before it. */
-export const splitExtension = (name: string): readonly [stem: string, extension: string] => {
+const splitExtension = (name: string): readonly [stem: string, extension: string] => {
   const dot = name.lastIndexOf('.')
   return dot > 0 && bytesOf(name.slice(dot)) <= maxExtensionBytes ? [name.slice(0, dot), name.slice(dot)] : [name, '']
 }

@@ -2,7 +2,7 @@
 import type { Socket } from '../ports/network.ts'
 
 /** Frames that wait before the socket is paused, and at which it is read again. */
-export const inboxLimits = { pauseAt: 64, resumeAt: 16 } as const
+const inboxLimits = { pauseAt: 64, resumeAt: 16 } as const
 
 /** Handled frames are cut off in strides of this: a stream that never lets the queue run empty must not pile up in memory. */
 const stride = 256

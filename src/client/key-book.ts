@@ -11,7 +11,7 @@ import type { Journal } from './journal.ts'
 import type { Member, Roster } from './roster.ts'
 
 /** Milliseconds to wait for the answer to a PUBKEY_REQUEST. */
-export const keyRequestMs = 5_000
+const keyRequestMs = 5_000
 /** Requests under way at once; further ones fail at once. */
 const maxRequests = 256
 const maxAlarms = 1_024

@@ -6,7 +6,7 @@ import { isDue, type Order, type Shown } from './order.ts'
 /** Milliseconds that a message waits for those before it; a lost one is sent again sooner. */
 export const orderMs = 10_000
 /** Messages that are held back: of one sender, and in all. */
-export const heldLimits = { ofSender: 64, all: 512 } as const
+const heldLimits = { ofSender: 64, all: 512 } as const
 
 export interface Ordering {
   /** Calls `show` once, now or later; a copy of what is held back changes nothing. */

@@ -12,6 +12,7 @@ const effects = {
   disarmRetry: effect<object>(),
 }
 export type BootstrapEffects = EffectsOf<typeof effects>
+/** @public the test of all definitions finds it by its name */
 export const bootstrapEffects = namesOf(effects)
 
 export interface BootstrapContext {

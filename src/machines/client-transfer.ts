@@ -14,6 +14,7 @@ const effects = {
   abandonTransfer: effect<{ readonly why: string }>(),
 }
 export type ClientTransferEffects = EffectsOf<typeof effects>
+/** @public the test of all definitions finds it by its name */
 export const clientTransferEffects = namesOf(effects)
 
 interface Timed {

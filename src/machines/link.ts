@@ -32,6 +32,7 @@ const effects = {
   closeSockets: effect<{ readonly server: ServerId }>(),
 }
 export type LinkEffects = EffectsOf<typeof effects>
+/** @public the test of all definitions finds it by its name */
 export const linkEffects = namesOf(effects)
 
 export interface LinkContext {

@@ -18,6 +18,7 @@ const effects = {
   announceRemoval: effect<{ readonly user: UserId; readonly seq: PresenceSeq | null; readonly why: string }>(),
 }
 export type SessionEffects = EffectsOf<typeof effects>
+/** @public the test of all definitions finds it by its name */
 export const sessionEffects = namesOf(effects)
 
 export interface SessionContext {

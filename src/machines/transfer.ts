@@ -26,6 +26,7 @@ const effects = {
   abortTransfer: effect<{ readonly offer: Offer; readonly why: string }>(),
 }
 export type TransferEffects = EffectsOf<typeof effects>
+/** @public the test of all definitions finds it by its name */
 export const transferEffects = namesOf(effects)
 
 export interface TransferContext {

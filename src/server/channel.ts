@@ -30,9 +30,14 @@ export interface Channel {
   readonly waiting: number
   /** Bytes that the other end has not taken. */
   readonly unread: number
+  /** The same with frames of files that still wait for their signature, each counted as the largest. */
+  readonly backlog: number
   /** For how many milliseconds it has not; to be asked about once a second, with monotonic time. */
   unreadFor(now: number): number
 }
+
+/** A chunk of 24 blocks in base64url, and what is around it. */
+export const FILE_FRAME_BYTES = 18_432
 
 type Entry = { text?: string; dropped?: boolean; readonly barrier?: () => boolean }
 
@@ -104,6 +109,9 @@ export const createChannel = (socket: Socket, clock: Pick<Clock, 'endOfTick'>, l
     },
     get unread() {
       return socket.buffered
+    },
+    get backlog() {
+      return socket.buffered + lanes.file.length * FILE_FRAME_BYTES
     },
     unreadFor: now => (over ? 0 : pace.look(socket.buffered, now)),
     send(lane, text, failed) {

@@ -56,6 +56,12 @@ const LOOK_MS = 2_000
 /** What was sent to another server is sent again after so long without a receipt. */
 const RESEND_MS = 30_000
 
+/** Part of what a reader may leave unread that messages take up. */
+const IN_FLIGHT = 0.25
+const lengthOf = (value: unknown): number => (typeof value === 'string' ? value.length : 0)
+/** Characters of what a message is made of; the rest of its frame is a few hundred. */
+const sizeOf = ({ payload: { ciphertext, text } }: Parcel): number => lengthOf(ciphertext) + lengthOf(text) + 1_024
+
 const priorityOf = (inner: Parcel['inner']): Priority => (inner === 'MSG_PUBLIC_CHANNEL' ? 'public' : 'message')
 
 export const createDelivery = (node: Node): Delivery => {
@@ -134,7 +140,22 @@ export const createDelivery = (node: Node): Delivery => {
     refill(user)
   }
 
-  const free = (reader: Reader): number => Math.max(0, node.config.limits.inFlight - reader.onTheWay.size)
+  /** Bytes that may be on their way to a reader beside those that are: what is more than a slow one takes in time would have them cut. */
+  const roomOf = ({ onTheWay }: Reader): number => {
+    let room = node.config.limits.outgoingBytes * IN_FLIGHT
+    for (const { parcel } of onTheWay.values()) room -= sizeOf(parcel)
+    return room
+  }
+  const free = (reader: Reader): number => (roomOf(reader) <= 0 ? 0 : Math.max(0, node.config.limits.inFlight - reader.onTheWay.size))
+  /** As many of what waits as there is room for. */
+  const fitting = (user: UserId, reader: Reader, ids: readonly string[]): readonly string[] => {
+    let room = roomOf(reader)
+    return ids.filter(id => {
+      const fits = room > 0
+      room -= node.state.mailboxes.of.get(user)?.waiting.get(id)?.bytes ?? 0
+      return fits
+    })
+  }
   const backlog = (user: UserId, reader: Reader): boolean => {
     const waiting = node.state.mailboxes.of.get(user)?.waiting.keys() ?? []
     for (const id of waiting) if (!reader.onTheWay.has(id)) return true
@@ -149,7 +170,7 @@ export const createDelivery = (node: Node): Delivery => {
       const tried = new Set<string>()
       for (;;) {
         const unsent = (id: string): boolean => !reader.onTheWay.has(id) && !tried.has(id)
-        const ids = oldestOf(node.state.mailboxes, user, free(reader), unsent)
+        const ids = fitting(user, reader, oldestOf(node.state.mailboxes, user, free(reader), unsent))
         if (ids.length === 0) return
         // what is not committed cannot be read: it is not gone, so nothing may be added to the list after this
         await node.runtime.flushed()
@@ -188,8 +209,8 @@ export const createDelivery = (node: Node): Delivery => {
     for (const id of ids) forwarded.set(id, now)
     await node.runtime.flushed()
     const mails = await node.mail.read(user, ids)
-    // of a server that was lost meanwhile it is not known what it can
-    if (!node.links.isLinked(home)) {
+    // of a server that was lost meanwhile, or has not said a word, it is not known what it can
+    if (!node.links.isLinked(home) || node.links.isMute(home)) {
       for (const id of ids) forwarded.delete(id)
       return
     }

@@ -23,12 +23,16 @@ export interface Links {
   receive(connection: Connection, frame: AnyFrame, text?: string): boolean
   closed(connection: Connection, why: string): void
   isLinked(server: ServerId): boolean
+  /** It has said nothing since it was dialled: it may be one of ours that stands still, and not a stock one. */
+  isMute(server: ServerId): boolean
   /** What the other end can; nothing when there is no link. */
   capsOf(server: ServerId): readonly string[]
   /** When the link was lost last, in monotonic milliseconds; since for ever when it never was there. */
   lostAt(server: ServerId): number
   /** When a verified frame of the server came last, in monotonic milliseconds; undefined while it is not linked. */
   heardAt(server: ServerId): number | undefined
+  /** Bytes on their way to the other end. */
+  backlog(server: ServerId): number
   /** Sends over the link; false when there is none. */
   send(server: ServerId, lane: Lane, text: string | Promise<string>, failed?: (error: unknown) => void): boolean
   broadcast(
@@ -224,9 +228,15 @@ export const createLinks = (node: Node): Links => {
       if (link !== undefined && !node.supervisor.tell(address(link.server), { connection, closed: why })) lost(link, connection, why)
     },
     lostAt: server => links.get(server)?.lostAt ?? -Infinity,
+    backlog: server => carrierOf(server)?.channel.backlog ?? 0,
     capsOf: server => carrierOf(server)?.peer?.caps ?? [],
     heardAt: server => (stateOf(server) === 'linked' ? carrierOf(server)?.verifiedAt : undefined),
     isLinked: server => carrierOf(server) !== undefined,
+    // a stock server is one that is silent for so long; what it says after that is heard later
+    isMute(server) {
+      const { peer, linkedAt = 0, heardAt = 0 } = carrierOf(server) ?? {}
+      return peer?.role === 'server' && !peer.proven && linkedAt - heardAt >= node.config.timing.stockMs
+    },
     send(server, lane, text, failed) {
       const connection = carrierOf(server)
       connection?.channel.send(lane, text, failed)

@@ -1,5 +1,6 @@
 /** Watches for more work than this machine can do: says what is turned away and when that is over, and tells and cuts who does not read. */
 import { priorities, type Priority } from '../crypto/signing-queue.ts'
+import type { UserId } from '../protocol/ids.ts'
 import type { Connection } from './connection.ts'
 import type { Node } from './node.ts'
 import { notify } from './notice.ts'
@@ -9,8 +10,8 @@ export interface Load {
   start(): void
   /** What is turned away at present, the least urgent first. */
   readonly refusing: readonly Priority[]
-  /** Waits, a little, while files fill half of what they may: a sender who is held back loses nothing. */
-  roomForFiles(): Promise<void>
+  /** Waits, a little, while files fill half of what they may, or much waits on the way to their reader: a sender who is held back loses nothing. */
+  roomForFiles(to: string): Promise<void>
 }
 
 /** Parts of the signing queue that may be filled when work of a kind comes (`SigningQueueOptions.shares`): the order in which it is given up. */
@@ -20,6 +21,8 @@ const LOOK_MS = 1_000
 /** How long a chunk of a file is held back at most, and how often is looked whether it may go on. */
 const HOLD_MS = 1_000
 const HOLD_LOOK_MS = 100
+/** Of what a reader may leave unread before it is cut. */
+const HOLD_UNREAD = 0.125
 
 /** Kind of work → what an operator and the users here read. */
 const names: Readonly<Record<Priority, string>> = {
@@ -107,8 +110,10 @@ export const createLoad = (node: Node): Load => {
         lookAtReaders()
       })
     },
-    async roomForFiles() {
-      for (let held = 0; held < HOLD_MS && node.signer.crowded('file', 0.5) && !node.stopping; held += HOLD_LOOK_MS)
+    async roomForFiles(to) {
+      const isFull = (): boolean =>
+        node.signer.crowded('file', 0.5) || node.transfers.backlogOf(to as UserId) > node.config.limits.outgoingBytes * HOLD_UNREAD
+      for (let held = 0; held < HOLD_MS && isFull() && !node.stopping; held += HOLD_LOOK_MS)
         await new Promise<void>(resolve => node.ports.clock.after(HOLD_LOOK_MS, resolve))
     },
   }

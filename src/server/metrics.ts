@@ -38,6 +38,7 @@ export const gaugeRows: Readonly<Record<string, Row>> = {
   log_bytes: { name: 'socp_log_bytes', help: 'What the log takes of its disk, as of a few seconds ago.' },
   loop_lag: { name: 'socp_loop_lag_seconds', scale: 0.001, help: 'How late the event loop was at worst in the last 15 s.' },
   epoch: { name: 'socp_epoch', help: 'How often this server was started.' },
+  withheld: { name: 'socp_withheld_characters', help: 'What servers that are taken for gone said of their users, kept for their return.' },
   kept: { name: 'socp_kept_entries', label: 'of', help: 'Entries of structures that grow with peers and users.' },
 }
 

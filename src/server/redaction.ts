@@ -60,6 +60,7 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
   'the connection broke',
   ...['banned', 'unpinned'],
   ...['the recipient is not online', 'more came than was offered', 'nothing came', 'stalled', 'internal error'],
+  'its reader takes it in too slowly',
   ...['another socket carries this link', 'a program with your key has attached here', 'this server is going down'],
   ...['SIGINT', 'SIGTERM', 'SIGHUP'],
   ...['delivered', 'refused', 'handed', 'expired', 'gone'],

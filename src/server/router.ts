@@ -87,6 +87,8 @@ export const createRouter = (node: Node): Router => {
   const deliverThere = (given: Parcel, server: ServerId, failed: (error: unknown) => void): boolean => {
     if (!node.links.isLinked(server)) return false
     const deaf = asksReceiptOf(given) && !node.links.capsOf(server).includes('receipts')
+    // its sender keeps it, and nothing would be heard of it any more
+    if (deaf && node.links.isMute(server)) return false
     const parcel = deaf ? withoutReceipt(given) : given
     if (deaf)
       node.runtime.release(() => {

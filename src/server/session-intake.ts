@@ -50,7 +50,7 @@ export const takeFromUser = async (
     })
     return
   }
-  if (frame.type === 'FILE_CHUNK') await node.load.roomForFiles()
+  if (frame.type === 'FILE_CHUNK') await node.load.roomForFiles(frame.to)
   if (frame.from !== peer.id) throw new ProtocolError('NAME_IN_USE', 'not_yours', 'This socket is attached under another id.')
   if (frame.type === 'RECEIPT') {
     // it says the same however often it comes, and whenever

@@ -34,12 +34,6 @@ interface Withheld {
   characters: number
 }
 
-/**
- * Characters that are withheld of one server: the events of 5,000 users and more. A server that never comes back, and says much in the meantime, gets no
- * further; people see in the next list what was dropped.
- */
-const MAX_WITHHELD = 16_777_216
-
 export const createStandings = (node: Node): Standings => {
   /** What users here were last told of a server. One that was never linked they were told nothing of, and see as silent. */
   const told = new Map<ServerId, string>()
@@ -56,7 +50,8 @@ export const createStandings = (node: Node): Standings => {
     held.texts.set(user, text)
     held.characters += text.length
     for (const oldest of held.texts.keys()) {
-      if (held.characters <= MAX_WITHHELD) return
+      // as much as may wait for one that does not read; people see in the next list what was dropped
+      if (held.characters <= node.config.limits.outgoingBytes) return
       drop(oldest)
     }
   }

@@ -1,9 +1,11 @@
 /** Files on their way through this server: one actor and one machine for each, with the counting beside it (SOCP §9.4). */
 import { createRecent } from '../crypto/recent.ts'
+import { homeOf } from '../domain/directory.ts'
 import type { TransferEffects } from '../machines/transfer.ts'
 import { ProtocolError } from '../protocol/errors.ts'
 import type { Address, FileId, ServerId, UserId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
+import { FILE_FRAME_BYTES } from './channel.ts'
 import type { Node } from './node.ts'
 import type { Parcel } from './parcel.ts'
 
@@ -17,6 +19,8 @@ export interface Transfers {
   advance(parcel: Parcel, route: Route, failed: (error: unknown) => void): Advanced
   /** The same of a user of another server: what is wrong is no word about that server. Answers it, but once for each file. */
   fromServer(parcel: Parcel, route: Route): ProtocolError | undefined
+  /** Bytes that wait on the way to a user: at their socket, or on the link to their server. */
+  backlogOf(user: UserId): number
   start(): void
   readonly effects: {
     armExpiry(params: TransferEffects['armExpiry']): void
@@ -44,6 +48,8 @@ const BLOCK = { ciphertext: 512, leastPlaintext: 190 } as const
 const WATCH_MS = 5_000
 /** Of the files that may be on their way at once. */
 const SHARE_OF_SERVER = 0.25
+/** Of what a reader may leave unread before it is cut: beyond it a file goes no further, or anybody could have anybody cut. */
+const MOST_UNREAD = 0.5
 /** Files that failed or were refused, and of which more may be on its way: it is only counted. */
 const KEPT_FAILED = 4_096
 const OFFLINE = 'the recipient is not online'
@@ -55,6 +61,8 @@ const transferAddress = (file: string, sender: string, recipient: string): Addre
 export const createTransfers = (node: Node): Transfers => {
   const progress = new Map<Address, Progress>()
   const perUser = new Map<UserId, number>()
+  /** Chunks to a user that no channel has yet. */
+  const uncommitted = new Map<UserId, number>()
   const gaveUp = createRecent<Address, true>(KEPT_FAILED)
 
   const addressOf = ({ payload, sender, recipient }: Parcel): Address => transferAddress(String(payload['file_id']), sender, recipient)
@@ -114,8 +122,29 @@ export const createTransfers = (node: Node): Transfers => {
     track(address, parcel.sender, size, parcel.via)
   }
 
+  const backlogOf = (user: UserId): number => {
+    const home = homeOf(node.state.directory, user, node.links.isLinked)
+    if (home === undefined) return 0
+    const sent = (home === 'local' ? node.sessions.connectionOf(user)?.channel.backlog : node.links.backlog(home)) ?? 0
+    return sent + (uncommitted.get(user) ?? 0) * FILE_FRAME_BYTES
+  }
+
+  /** Counts a chunk until it is handed to its way, which is after the commit of what it rests on. */
+  const countUncommitted = (user: UserId): void => {
+    uncommitted.set(user, (uncommitted.get(user) ?? 0) + 1)
+    node.runtime.release(() => {
+      const left = (uncommitted.get(user) ?? 1) - 1
+      if (left === 0) uncommitted.delete(user)
+      else uncommitted.set(user, left)
+    })
+  }
+
   const chunk = (parcel: Parcel, entry: Progress): void => {
     const { address } = entry
+    if (backlogOf(parcel.recipient) > node.config.limits.outgoingBytes * MOST_UNREAD) {
+      fail(address, 'its reader takes it in too slowly')
+      throw new ProtocolError('TIMEOUT', 'slow_way', 'Its reader takes it in too slowly.')
+    }
     if (node.runtime.machine(address)?.state !== 'active') node.runtime.record(address, { type: 'transfer.began', file: fileOf(address) })
     const ciphertext = (String(parcel.payload['ciphertext']).length * 3) / 4
     const blocks = Math.max(1, Math.floor(ciphertext / BLOCK.ciphertext))
@@ -139,7 +168,10 @@ export const createTransfers = (node: Node): Transfers => {
     if (entry === undefined) throw new ProtocolError('UNKNOWN_TYPE', 'no_transfer', 'This file was not offered, or is over.')
     if (parcel.inner === 'FILE_CHUNK') chunk(parcel, entry)
     if (parcel.inner === 'FILE_END') node.runtime.record(address, { type: 'transfer.ended', file: fileOf(address), chunks: entry.chunks })
-    if (route(parcel, failed)) return 'routed'
+    if (route(parcel, failed)) {
+      if (parcel.inner === 'FILE_CHUNK') countUncommitted(parcel.recipient)
+      return 'routed'
+    }
     fail(address, OFFLINE)
     node.count('refused', 'offline')
     return 'nobody'
@@ -147,6 +179,7 @@ export const createTransfers = (node: Node): Transfers => {
 
   return {
     advance,
+    backlogOf,
     fromServer(parcel, route) {
       try {
         if (advance(parcel, route, () => {}) !== 'nobody') return undefined

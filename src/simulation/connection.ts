@@ -105,7 +105,7 @@ export const createConnection = ({
     if (end.over) return
     end.over = true
     end.inbox.length = 0
-    // a program that stood still takes the connection first, and then hears that it is over
+    // a program that stands still takes the connection first, and hears of its end then
     end.side.life.enter(() => end.handler?.closed(code, reason))
     if (otherOf(end).over) over()
   }

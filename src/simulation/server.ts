@@ -46,7 +46,7 @@ const SERVER_PORT = 9_000
 
 /** What waits for one person at most: few enough that a world sees full mailboxes, and old ones when a clock jumps. */
 export const mailboxBounds = { mailboxMessages: 24, mailboxMessagesOfSender: 10, mailboxBytes: 45_000 } as const
-export const MAILBOX_MS = 1_800_000
+const MAILBOX_MS = 1_800_000
 
 /** Small enough that a world sees snapshots, checkpoints, comparisons of lists and readers who are too slow. */
 const smallWorld = {

@@ -50,7 +50,7 @@ export const foldModels = async <T extends { readonly type: string }>(
 }
 
 /** The read models at `upTo`, from base and facts. */
-export const modelsAt = async <T extends { readonly type: string }>(
+const modelsAt = async <T extends { readonly type: string }>(
   { db, reader, breathe }: Pick<Writing<T>, 'db' | 'reader' | 'breathe'>,
   projections: Projections<T> | undefined,
   upTo: number,

@@ -61,7 +61,7 @@ const putStatement = (name: string, { columns, key }: ModelTable): string => {
 }
 
 /** Drops the tables of whatever read models stood in a database. */
-export const dropTables = (db: Database.Database, names: readonly string[]): void => {
+const dropTables = (db: Database.Database, names: readonly string[]): void => {
   for (const name of names) db.exec(`DROP TABLE IF EXISTS ${quoted(name)}`)
 }
 

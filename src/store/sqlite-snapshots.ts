@@ -41,7 +41,7 @@ const fault = (db: Database.Database, row: Row, foldVersion: string, sha256: Sha
 }
 
 /** The newest snapshot that can be believed; `ignored` hears of each that cannot. Never throws because of a damaged one. */
-export const newestSnapshot = (
+const newestSnapshot = (
   db: Database.Database,
   sha256: Sha256,
   foldVersion: string,

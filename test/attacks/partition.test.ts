@@ -145,3 +145,20 @@ t.test('one id that two people hold at two servers that had not met is a conflic
   unharmed()
   t.ok((first.running.counters()['refused key_conflict'] ?? 0) > 20)
 })
+
+t.test('a file that its reader cannot take in that fast ends; the reader is not cut for what others send', async t => {
+  const mesh = createMesh(t)
+  const home = await mesh.start(0, { config: { limits: { outgoingBytes: 262_144 } } })
+  const mallory = await attachUser(mesh, home, 4)
+  const reader = await attachUser(mesh, home, 5)
+  reader.host.deaf = true
+  await mallory.send('FILE_START', reader.id, { file_id: 'f', name: 'a', size: 10_000_000, mode: 'dm' })
+  for (let n = 0; n < 40; n += 1) await mallory.send('FILE_CHUNK', reader.id, { file_id: 'f', index: n, ciphertext: 'A'.repeat(16_384) })
+  await mesh.pass(20_000)
+  reader.host.deaf = false
+  await mesh.pass(1_000)
+  t.same(reader.ended, [])
+  t.equal(home.running.counters()['closed slow_reader'], undefined)
+  const given = errors(mallory).filter(({ msg_ref: about }) => about === 'f')
+  t.match(given, [{ code: 'TIMEOUT', detail: 'The file was given up: its reader takes it in too slowly.' }])
+})

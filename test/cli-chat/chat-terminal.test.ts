@@ -60,6 +60,7 @@ t.test('how far a file is changes the prompt and nothing above it', async t => {
   for (const percent of [1, 50, 99]) terminal.status(`big.bin ${percent} %`)
   terminal.status('')
   await settled()
-  terminal.close()
   t.same(screen.lines(), ['one', '> a line that is lon', 'ger than the screen'])
+  terminal.close()
+  t.same(screen.lines(), ['one', ''], 'at the end no prompt is left behind')
 })

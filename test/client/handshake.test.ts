@@ -1,10 +1,16 @@
 /** How a client attaches: to a server that proves itself, to one that cannot, and to stock ones. */
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import type { Clock } from '../../src/ports/clock.ts'
+import { nodeClock } from '../../src/ports/node/clock.ts'
 import { isWellSigned, type Heard } from '../helpers/frame-client.ts'
 import { memoryNetwork } from './memory-network.ts'
 import { attachedClient, testClient } from './rig.ts'
 import { scriptedServer } from './scripted-server.ts'
+
+/** What a stock server lets one wait for passes five times as fast. */
+const real = nodeClock()
+const hurried: Clock = { ...real, monotonic: () => real.monotonic() * 5, after: (ms, run) => real.after(ms / 5, run) }
 
 t.test('the hello is signed and lists what we can; nothing is proved before the server has', async t => {
   const network = memoryNetwork()
@@ -93,9 +99,9 @@ t.test('another key at the pinned address is an alarm and refused, until a perso
 t.test('a stock server is attached to plainly after two seconds, and messages go to it without waiting for an acknowledgement', async t => {
   const network = memoryNetwork()
   const server = await scriptedServer(network, { manner: 'stock', intercept: frame => frame.type === 'PUBKEY_REQUEST' })
-  const ann = await attachedClient(t, { network, url: server.url, name: 'ann', key: 1 })
+  const ann = await attachedClient(t, { network, url: server.url, name: 'ann', key: 1, clock: hurried })
   // a stock server tells keys by advertisements only, so who came first knows who came later
-  const bob = await attachedClient(t, { network, url: server.url, name: 'bob', key: 2 })
+  const bob = await attachedClient(t, { network, url: server.url, name: 'bob', key: 2, clock: hurried })
   await ann.waitFor('presence', event => event.user_id === bob.id)
   t.equal(await ann.tell('bob', 'plainly'), true)
   t.match(await bob.waitFor('message'), { text: 'plainly' })

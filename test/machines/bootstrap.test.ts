@@ -1,7 +1,7 @@
 /** How a server finds its way into the mesh, fact by fact. */
 import t from 'tap'
 import type { BootstrapFact } from '../../src/domain/facts.ts'
-import { bootstrapEffects, bootstrapMachine } from '../../src/machines/bootstrap.ts'
+import { bootstrapMachine } from '../../src/machines/bootstrap.ts'
 import type { ServerId } from '../../src/protocol/ids.ts'
 import { startedAt, startMachine, type Dated } from '../helpers/start-machine.ts'
 
@@ -78,8 +78,4 @@ t.test('a restart begins anew from every state, with the next introducer of the 
     t.equal(bootstrap.state(), 'alone')
     t.same(bootstrap.context(), { next, asked: null, introducer: null, failures: 0, failingSince: null, retryAt: null })
   }
-})
-
-t.test('the list of effects is what the machine can name', async t => {
-  t.same([...bootstrapEffects].sort(), ['armRetry', 'disarmRetry'])
 })

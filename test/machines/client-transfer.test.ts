@@ -1,7 +1,7 @@
 /** What a client's file transfer does with its facts: it waits for bytes, ends, or is abandoned. */
 import t from 'tap'
 import { createHost } from '../../src/actors/host.ts'
-import { clientTransferEffects, clientTransferMachine, stallMs } from '../../src/machines/client-transfer.ts'
+import { clientTransferMachine, stallMs } from '../../src/machines/client-transfer.ts'
 
 type F = { readonly type: string; readonly why?: string }
 
@@ -22,10 +22,6 @@ const start = () => {
     },
   }
 }
-
-t.test('its effects are these', async t => {
-  t.same(clientTransferEffects, ['armStall', 'disarmStall', 'abandonTransfer'])
-})
 
 t.test('an offer arms the stall deadline, and the end disarms it', async t => {
   const { host, effects, record } = start()

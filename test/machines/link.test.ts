@@ -1,7 +1,7 @@
 /** What a peer link does, fact by fact. */
 import t from 'tap'
 import type { Fact } from '../../src/domain/facts.ts'
-import { decideWrong, type LinkContext, linkEffects, linkMachine, steadyMs, wrong } from '../../src/machines/link.ts'
+import { decideWrong, type LinkContext, linkMachine, steadyMs, wrong } from '../../src/machines/link.ts'
 import type { ServerId } from '../../src/protocol/ids.ts'
 import { startedAt, startMachine, type Dated } from '../helpers/start-machine.ts'
 
@@ -205,8 +205,4 @@ t.test('what was proven to be its own wrong answer, ten times, has it refused fo
   t.equal(link.state(), 'refused', 'a restart does not help')
   link.given([wrong.refuseMs + 10, dialled])
   t.equal(link.state(), 'dialling')
-})
-
-t.test('the list of effects is what the machine can name', async t => {
-  t.same([...linkEffects].sort(), ['announceUsers', 'armLapse', 'armRedial', 'closeSockets', 'disarmLapse', 'disarmRedial', 'tellStanding'])
 })

@@ -1,7 +1,7 @@
 /** What a user's session does, fact by fact. */
 import t from 'tap'
 import type { PresenceSeq, SessionFact } from '../../src/domain/facts.ts'
-import { sessionEffects, sessionMachine } from '../../src/machines/session.ts'
+import { sessionMachine } from '../../src/machines/session.ts'
 import type { PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
 import { startedAt, startMachine } from '../helpers/start-machine.ts'
 
@@ -88,8 +88,4 @@ t.test('a detached socket that is reported twice does not prolong the grace time
   const session = startSession().given([0, attached(1)], [1_000, detached])
   t.same(session.when(9_000, detached), [])
   t.equal(session.context()?.['graceUntil'], startedAt + 31_000)
-})
-
-t.test('the list of effects is what the machine can name', async t => {
-  t.same([...sessionEffects].sort(), ['announceRemoval', 'announceUser', 'armGrace', 'closeReplacedSocket', 'disarmGrace'])
 })

@@ -1,7 +1,7 @@
 /** What a file on its way does, fact by fact. */
 import t from 'tap'
 import type { TransferFact } from '../../src/domain/facts.ts'
-import { expiryMs, transferEffects, transferMachine } from '../../src/machines/transfer.ts'
+import { expiryMs, transferMachine } from '../../src/machines/transfer.ts'
 import type { FileId, ServerId, UserId } from '../../src/protocol/ids.ts'
 import { startedAt, startMachine, type Dated } from '../helpers/start-machine.ts'
 
@@ -95,8 +95,4 @@ t.test('chunks without an offer make no transfer', async t => {
     t.same(transfer.when(0, fact), [])
     t.equal(transfer.state(), undefined)
   }
-})
-
-t.test('the list of effects is what the machine can name', async t => {
-  t.same([...transferEffects].sort(), ['abortTransfer', 'armExpiry', 'closeTransfer', 'disarmExpiry'])
 })

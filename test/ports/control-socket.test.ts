@@ -51,9 +51,7 @@ t.test('a node that takes a request and says nothing is noticed, and whoever ask
       {},
       {
         silentMs: 20,
-        silent: () => {
-          throw new Error('Enough.')
-        },
+        silent: () => new Error('Enough.'),
       },
     ),
     { message: 'Enough.' },
@@ -66,6 +64,7 @@ t.test('a node that takes a request and says nothing is noticed, and whoever ask
       silentMs: 20,
       silent: () => {
         answered.resolve('done')
+        return undefined
       },
     },
   )

@@ -1,7 +1,9 @@
 /** Messages at whole nodes: to readers who are here, away, slow, elsewhere; receipts, mailboxes and their limits. */
 import t from 'tap'
+import { createIntruder, type Intrusion } from '../helpers/intruder.ts'
+import { testKey } from '../helpers/test-keys.ts'
 import { correspondent, letters, moment, waiting } from './delivery-rig.ts'
-import { createMesh, sameAsItsLog, startPair } from './mesh.ts'
+import { createMesh, idOf, sameAsItsLog, startPair } from './mesh.ts'
 import { attachUser, userId } from './user.ts'
 
 t.test('a message to a reader who is here is not stored, and the sender hears the reader’s own word', async t => {
@@ -327,4 +329,60 @@ t.test('forgetting a person deletes what waits for them and what waits from them
   t.equal(waiting(node, 5), 0, 'what was deleted under it is let go')
   t.notMatch(JSON.stringify(await mesh.facts(node)), ben.id)
   await sameAsItsLog(t, mesh, node)
+})
+
+t.test(
+  'a server that has said nothing since it was dialled is given no message as to one that says nothing of them: it may only stand still',
+  async t => {
+    const mesh = createMesh(t)
+    const node = await mesh.start(0)
+    const stock = await createIntruder(mesh, 6, idOf(6))
+    const sockets: Intrusion[] = []
+    await stock.listen(9_006, (_frame, socket) => {
+      if (!sockets.includes(socket)) sockets.push(socket)
+    })
+    const joining = await stock.dial(node)
+    const address = { host: '127.0.0.1', port: 9_006, pubkey: stock.pubkey }
+    joining.send(await stock.signed('SERVER_HELLO_JOIN', `127.0.0.1:${node.port}`, address))
+    await joining.hear('SERVER_WELCOME')
+    const announcing = await stock.dial(node)
+    announcing.send(await stock.signed('SERVER_ANNOUNCE', '*', address))
+    const isLinked = () => mesh.view(node).machines[`link:${stock.id}`]?.state === 'linked'
+    await mesh.until(() => isLinked() && sockets.length > 0, 10_000, 'linked')
+    announcing.drop()
+    const pubkey = (await testKey(4)).publicText
+    const advertisement = { user_id: userId(4), server_id: stock.id, meta: { pubkey, extras: { caps: ['receipts'] } } }
+    sockets[0]?.send(await stock.signed('USER_ADVERTISE', '*', advertisement))
+    await mesh.pass(500)
+    sockets[0]?.drop()
+    await mesh.until(() => !isLinked(), 1_000, 'lost')
+    await mesh.until(isLinked, 10_000, 'linked again')
+    const ann = await correspondent(mesh, node, 3)
+    const { id, text } = await ann.compose(userId(4), 1)
+    ann.raw(text)
+    await moment(mesh)
+    t.match(ann.heard.at(-1), { type: 'ERROR', payload: { code: 'TIMEOUT', msg_ref: id } })
+    t.same(ann.told(), [])
+    sockets.at(-1)?.send(await stock.signed('HEARTBEAT', node.id, {}))
+    await mesh.pass(500)
+    ann.raw(text)
+    await moment(mesh)
+    t.same(ann.told(), [`passed ${id}`])
+    t.ok(sockets.at(-1)?.heard.some(({ type }) => type === 'SERVER_DELIVER'))
+  },
+)
+
+t.test('to a reader goes no more at once than they are given time for: the rest waits in their mailbox', async t => {
+  const mesh = createMesh(t)
+  const node = await mesh.start(0, { config: { limits: { outgoingBytes: 131_072 } } })
+  const reader = await correspondent(mesh, node, 5)
+  const writer = await correspondent(mesh, node, 4)
+  for (let n = 0; n < 10; n += 1) await writer.write(reader.id, n, { ciphertext: `${n}`.padEnd(16_000, 'A') })
+  await moment(mesh)
+  const got = reader.got().length
+  t.equal(got, 2)
+  t.equal(waiting(node, 5), 8)
+  await reader.confirm(writer.id, reader.got())
+  await moment(mesh)
+  t.equal(reader.got().length, 2 * got, 'and comes when there is room')
 })

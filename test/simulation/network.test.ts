@@ -160,3 +160,16 @@ t.test('a socket that is not read keeps what came, and what is too large ends it
   await pass(5_000)
   t.equal(heard.closed, 1009)
 })
+
+t.test('a connection that came and went while a program stood still is taken and ended when it goes on', async t => {
+  const { dial, accepted, pass, lifeOf, far } = await createWire()
+  lifeOf(far).pause()
+  const { socket } = await dial()
+  socket.close(1000, 'enough')
+  await pass(10_000)
+  t.same(accepted, [])
+  lifeOf(far).resume()
+  await pass(10)
+  t.equal(accepted.length, 1)
+  t.not(accepted[0]?.heard.closed, undefined)
+})

@@ -139,8 +139,8 @@ export const controlSocket = (file: string): ControlPort => ({
 
 export interface CallOptions {
   readonly progress?: (what: unknown) => void
-  /** The node took the request and has said nothing for `silentMs` (10 s); what this throws ends the call. */
-  readonly silent?: () => void
+  /** The node took the request and has said nothing for `silentMs` (10 s); an error that this answers ends the call. */
+  readonly silent?: () => Error | undefined
   readonly silentMs?: number
 }
 
@@ -149,7 +149,7 @@ export const callControl = (
   file: string,
   command: string,
   params: Readonly<Record<string, unknown>>,
-  { progress = () => {}, silent = () => {}, silentMs = 10_000 }: CallOptions = {},
+  { progress = () => {}, silent = () => undefined, silentMs = 10_000 }: CallOptions = {},
 ): Promise<unknown> =>
   new Promise((resolve, reject) => {
     const socket = withSocketPath(file, createConnection)
@@ -168,12 +168,10 @@ export const callControl = (
       )
     })
     socket.setTimeout(silentMs, () => {
-      try {
-        silent()
-      } catch (error) {
-        socket.destroy()
-        reject(error as Error)
-      }
+      const enough = silent()
+      if (enough === undefined) return
+      socket.destroy()
+      reject(enough)
     })
     const lines = createInterface({ input: socket })
     // the reader of lines passes its input's errors on; they are handled above

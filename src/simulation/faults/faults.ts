@@ -28,7 +28,7 @@ export const faultNames = Object.keys(faults) as readonly FaultName[]
 export const needsLiar = (names: readonly FaultName[]): boolean => names.some(name => (faults[name] as Fault).lies === true)
 
 /** The standard load has one every 20 s on average. */
-export const FAULT_EVERY_MS = 20_000
+const FAULT_EVERY_MS = 20_000
 
 export interface FaultPlan {
   readonly names: readonly FaultName[]

@@ -42,6 +42,14 @@ export interface Mail extends Witness {
   open(before: number): readonly string[]
 }
 
+interface Handed {
+  readonly ids: Set<string>
+  /** What was in their mailbox when it took them → when that was written. */
+  readonly waited: ReadonlyMap<string, number>
+  /** Of what waited, when the last was written that it handed over. */
+  last: number
+}
+
 /** What a letter takes in a mailbox at most, in bytes: so near to its bound a mailbox may refuse one. */
 const LETTER_BYTES = 4_000
 const CONTENTS_MS = 10_000
@@ -71,10 +79,8 @@ export const mail = (world: World, judge: Judge): Mail => {
   }
   const latestClock = (server: SimulatedServer): number => WORLD_BEGAN + schedule.now() + (latest.get(server) ?? 0) + CLOCK_MS
   const byMachine = new Map(world.users.map(user => [user.machine, user]))
-  /** What was handed to each person's program since they attached last. */
-  const handed = new Map<SimulatedUser, Set<string>>()
-  /** What waited for them at that server then, and the time of the last of it that they were handed. */
-  const emptied = new Map<SimulatedUser, { readonly times: ReadonlyMap<string, number>; last: number }>()
+  /** What each server handed to each person's program since it took them last: one that is cut off goes on with a connection that is long dead. */
+  const handed = new Map<string, Handed>()
   /** What stands in the mail of each program: what is kept or waits, and receipts for who is away. */
   const content = new Map<SimulatedServer | SimulatedUser, Set<string>>(
     [...world.servers, ...world.users].map(program => [program, new Set<string>()]),
@@ -133,24 +139,23 @@ export const mail = (world: World, judge: Judge): Mail => {
   }
 
   /** A server hands a message to its reader. */
-  const hand = (user: SimulatedUser, text: string): void => {
+  const hand = (server: string, user: SimulatedUser, text: string): void => {
     const { ts, payload } = JSON.parse(text) as {
       readonly ts: number
       readonly payload: { readonly sender: string; readonly ciphertext: string }
     }
     const id = Buffer.from(world.place.sha256(messageInput(payload.sender, user.id, ts, payload.ciphertext))).toString('base64url')
-    const before = handed.get(user)
+    const before = handed.get(`${server} ${user.name}`)
     judge.check(
       'handed',
-      before?.has(id) !== true,
+      before?.ids.has(id) !== true,
       () => `${user.name} was handed a message of ${byId.get(payload.sender)?.name ?? ''} twice over one connection`,
     )
-    before?.add(id)
-    const waited = emptied.get(user)
-    const at = waited?.times.get(id)
-    if (waited !== undefined && at !== undefined) {
-      judge.check('handed', at >= waited.last, () => `${user.name} was handed what waited for them, and not the oldest first`)
-      waited.last = Math.max(waited.last, at)
+    before?.ids.add(id)
+    const at = before?.waited.get(id)
+    if (before !== undefined && at !== undefined) {
+      judge.check('handed', at >= before.last, () => `${user.name} was handed what waited for them, and not the oldest first`)
+      before.last = Math.max(before.last, at)
     }
     judge.check(
       'authentic',
@@ -276,11 +281,10 @@ export const mail = (world: World, judge: Judge): Mail => {
       if (slipped === true) return
       const user = byMachine.get(to)
       if (user !== undefined && saysAttached(text)) {
-        handed.set(user, new Set())
         const box = waiting.get(`${from.name} ${user.id}`) ?? []
-        emptied.set(user, { times: new Map([...box].map(([id, { ts }]) => [id, ts])), last: 0 })
+        handed.set(`${from.name} ${user.name}`, { ids: new Set(), waited: new Map([...box].map(([id, { ts }]) => [id, ts])), last: 0 })
       }
-      if (user !== undefined && text.includes('"type":"USER_DELIVER"')) hand(user, text)
+      if (user !== undefined && text.includes('"type":"USER_DELIVER"')) hand(from.name, user, text)
       const reader = byMachine.get(from)
       if (reader !== undefined && text.includes('"type":"RECEIPT"') && text.includes('"state":"delivered"')) confirm(reader, text)
     },

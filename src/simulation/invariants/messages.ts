@@ -8,7 +8,7 @@ import type { Sending, Witness } from '../witness.ts'
 import type { World } from '../world.ts'
 import type { Letter, Mail } from './mail.ts'
 
-export const DELIVERY_MS = 5_000
+const DELIVERY_MS = 5_000
 /** So long a reader waits for what is missing (docs/protocol.md, "Order"); a mistake in the program must not change what is asked of it. */
 const WAIT_MS = 10_000
 /** So long what was shown before a program died may be shown again. */
