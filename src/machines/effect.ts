@@ -10,3 +10,6 @@ type EffectTable = Readonly<Record<string, (args: unknown, params: never) => voi
 
 /** Effect name → shape of its params, for the table of handlers that performs them. */
 export type EffectsOf<Table extends EffectTable> = { readonly [Name in keyof Table]: Parameters<Table[Name]>[1] }
+
+/** The names of a machine's effects, in the order of its table. */
+export const namesOf = <Table extends EffectTable>(table: Table): readonly (keyof Table & string)[] => Object.keys(table)
