@@ -1,6 +1,6 @@
 /** Messages that wait in a mailbox: told of when they are read, and sent again when their reader is elsewhere and has not got them. */
 import type { Clock } from '../ports/clock.ts'
-import type { UserId } from '../protocol/ids.ts'
+import type { ServerId, UserId } from '../protocol/ids.ts'
 import { limits as wire } from '../protocol/limits.ts'
 import type { MailStore } from '../store/mail.ts'
 import type { SentStatus } from './events.ts'
@@ -29,7 +29,7 @@ export interface Waiting {
  * written to them meanwhile is held back no longer than `orderMs` for it.
  */
 const stuckMs = 4_000
-/** Milliseconds between copies of one message. */
+/** Milliseconds between copies of one message to the same server. */
 const againMs = 600_000
 /** Milliseconds since it was written for which a message is sent to where its reader was last: as long as mailboxes keep one. */
 const missedMs = wire.mailboxMs
@@ -52,13 +52,18 @@ export interface WaitingOptions {
   readonly crashed: (error: unknown) => void
 }
 
+interface Seen {
+  readonly server: ServerId | ''
+  readonly at: number
+}
+
 export const createWaiting = (options: WaitingOptions): Waiting => {
   const { clock, journal, roster, mail, attachment, send, tell, refused, crashed } = options
   const hearers = new Map<string, Told>()
-  /** Readers with something waiting → since when they are seen online, in monotonic milliseconds. */
-  const online = new Map<UserId, number>()
-  /** When a copy was sent last, in monotonic milliseconds. */
-  const copied = new Map<string, number>()
+  /** Readers with something waiting → where they are seen online, and since when, in monotonic milliseconds. */
+  const online = new Map<UserId, Seen>()
+  /** Where its reader was seen when a copy was sent last, and when that was: one that left for a server that was gone is no reason to wait. */
+  const copied = new Map<string, Seen>()
   /** Of which nothing is known where their reader was last. */
   const missing = new Set<string>()
   let cancelLook = (): void => {}
@@ -77,12 +82,15 @@ export const createWaiting = (options: WaitingOptions): Waiting => {
     const readers = new Set<UserId>()
     for (const [id, { to: reader }] of journal.state.waiting) {
       readers.add(reader)
-      if (roster.members.get(reader)?.presence !== 'online') online.delete(reader)
-      else if (!online.has(reader)) online.set(reader, now)
-      const isStuck = now - (online.get(reader) ?? Infinity) >= stuckMs
-      if (!(isStuck || missing.has(id)) || now - (copied.get(id) ?? -Infinity) < againMs || count >= atOnce) continue
+      const { presence, server = '' } = roster.members.get(reader) ?? {}
+      if (presence !== 'online') online.delete(reader)
+      else if (online.get(reader)?.server !== server) online.set(reader, { server, at: now })
+      const isStuck = now - (online.get(reader)?.at ?? Infinity) >= stuckMs
+      const last = copied.get(id)
+      const isSent = last !== undefined && last.server === server && now - last.at < againMs
+      if (!(isStuck || missing.has(id)) || isSent || count >= atOnce) continue
       count += 1
-      copied.set(id, now)
+      copied.set(id, { server, at: now })
       missing.delete(id)
       due.set(reader, [...(due.get(reader) ?? []), id])
     }

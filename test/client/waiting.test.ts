@@ -1,10 +1,14 @@
 /** Messages that wait in a mailbox: what became of them is told in the end, wherever their reader went, and how many copies are kept. */
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { clientLimits, createClientState } from '../../src/client/facts.ts'
+import type { Attachment } from '../../src/client/handshake.ts'
+import type { Member } from '../../src/client/roster.ts'
 import { createWaiting } from '../../src/client/waiting.ts'
+import type { UserId } from '../../src/protocol/ids.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { waiting } from '../server/delivery-rig.ts'
-import { linked, type Mesh } from '../server/mesh.ts'
+import { idOf, linked, type Mesh } from '../server/mesh.ts'
 import { userId } from '../server/user.ts'
 import { annAndBen, type MeshClient, meshClient } from './mesh-client.ts'
 
@@ -71,13 +75,16 @@ t.test(
   },
 )
 
-/** Copies alone; `said` is what the person was told of them. */
+/** Copies alone; `said` is what the person was told of them, `sent` how many left. */
 const copies = () => {
   const { state, evolve } = createClientState()
+  const clock = createManualClock()
+  const members = new Map<UserId, Member>()
+  const sent: string[] = []
   const said: string[] = []
   const kept = new Set<string>()
   const keep = createWaiting({
-    clock: createManualClock(),
+    clock,
     journal: {
       state,
       record: (_stream, fact, mail = []) => {
@@ -90,10 +97,16 @@ const copies = () => {
       flushed: () => Promise.resolve(),
       close: () => Promise.resolve(),
     },
-    roster: { members: new Map() },
-    mail: { read: () => Promise.resolve([]), size: () => Promise.resolve({ count: 0, bytes: 0 }) },
-    attachment: () => undefined,
-    send: () => true,
+    roster: { members },
+    mail: {
+      read: (_reader, ids) => Promise.resolve(ids.map(id => ({ recipient: userId(4), sender: '', id, content: id }))),
+      size: () => Promise.resolve({ count: 0, bytes: 0 }),
+    },
+    attachment: () => ({ caps: ['receipts'] }) as unknown as Attachment,
+    send: texts => {
+      sent.push(...texts)
+      return true
+    },
     tell: (id, _to, status, why) => said.push(`${status} ${id} ${why ?? ''}`),
     refused: '',
     crashed: error => {
@@ -106,8 +119,32 @@ const copies = () => {
     keep.makeRoom(bytes)
     evolve({ type: 'message.settled', id, to: userId(4), state: 'waiting', bytes })
   }
-  return { state, said, kept, begin }
+  /** The reader is seen at a server, for some time. */
+  const seen = async (server: number, ms: number): Promise<void> => {
+    members.set(userId(4), { id: userId(4), name: 'ben', server: idOf(server), presence: 'online', announced: undefined })
+    for (let at = 0; at < ms; at += 500) {
+      clock.advance(500)
+      await turn()
+    }
+  }
+  return { state, said, kept, begin, sent, seen, attached: keep.attached }
 }
+
+t.test('a copy that left for a server that was gone holds up none for the server to which its reader has moved since', async t => {
+  const { begin, sent, seen, attached } = copies()
+  begin('a', 1)
+  attached()
+  await seen(1, 3_000)
+  t.same(sent, [], 'their servers pass it on by themselves')
+  await seen(1, 60_000)
+  t.same(sent, ['a'])
+  await seen(2, 3_000)
+  t.same(sent, ['a'], 'the same holds there')
+  await seen(2, 60_000)
+  t.same(sent, ['a', 'a'])
+  await seen(2, 600_000)
+  t.same(sent, ['a', 'a', 'a'], 'and every ten minutes')
+})
 
 t.test('so many copies are kept; the oldest gives way, and its writer hears that no more will be told of it', t => {
   const { state, said, kept, begin } = copies()

@@ -1,8 +1,6 @@
 /** What writers hear of their messages: that a mailbox took them, that they were shown, also of those that had waited; and nothing before it is so. */
 import { FAILED } from '../../client/facts.ts'
 import { lastHomeOf } from '../../domain/homes.ts'
-import { toBase64Url } from '../../protocol/encoding.ts'
-import { messageInput } from '../../protocol/message-id.ts'
 import type { Judge } from '../judge.ts'
 import { areLinked, isAttached, isLinked, openPath } from '../paths.ts'
 import type { SimulatedServer } from '../server.ts'
@@ -22,12 +20,6 @@ const STRANDED_MS = 25_000
 const AWAY_MS = 1_000
 /** Names of messages are SHA-256 in base64url, those of files are not. */
 const NAME_LENGTH = 43
-
-interface Sent {
-  readonly to: string
-  readonly ts: number
-  readonly payload: { readonly ciphertext: string }
-}
 
 export const receipts = (world: World, judge: Judge, mail: Mail): Witness => {
   const { schedule, trouble, users, servers } = world
@@ -181,14 +173,6 @@ export const receipts = (world: World, judge: Judge, mail: Mail): Witness => {
             () => `${server.name} forgot a receipt before its time`,
           )
       }
-    },
-    frameSent(from, _to, text, slipped) {
-      const writer = waiting.size === 0 || slipped === true ? undefined : users.find(({ machine }) => machine === from)
-      if (writer === undefined || !text.includes('"type":"MSG_DIRECT"')) return
-      const { to, ts, payload } = JSON.parse(text) as Sent
-      const id = toBase64Url(world.place.sha256(messageInput(writer.id, to, ts, payload.ciphertext)))
-      // a copy that left before its reader was elsewhere is the last for ten minutes
-      if (waiting.has(id) && !stuckSince.has(id)) tried.add(id)
     },
     showed(user, event) {
       if (event.event === 'ready' || event.event === 'resumed') back(user)
