@@ -78,13 +78,13 @@ export const createDispatch = (options: DispatchOptions) => {
     ofFile(frame, end, attachment, sender => receiving.ended(end.file_id, sender))
 
   const advertised: Handler<'USER_ADVERTISE'> = ({ from, payload }, attachment) => {
-    const { meta, pubkey, encPubkey, caps } = readMeta(payload)
+    const { meta, pubkey, encPubkey, caps, presence = 'online' } = readMeta(payload)
     const { user_id: id, server_id: server } = payload
-    roster.seen({ id, server, name: meta.display_name, presence: 'online' })
+    roster.seen({ id, server, name: meta.display_name, presence })
     // of what another server signed we know only that it came over this socket: our own is asked for the key when it is needed
     const vouched = attachment.key === undefined || from === attachment.server
     if (pubkey !== undefined && vouched) keyBook.announced(id, { pubkey, encPubkey, caps })
-    keeping.seen(id)
+    if (presence === 'online') keeping.seen(id)
   }
 
   const refused: Handler<'ERROR'> = ({ payload }) => {

@@ -23,6 +23,8 @@ export interface ReadMeta {
   readonly since?: number
   /** The same as the user signed it; to be verified where it counts. */
   readonly attached?: { readonly at: number; readonly nonce: string; readonly sig: string }
+  /** Their server is in doubt, by the word of the one that tells it; otherwise they are surely there. */
+  readonly presence?: 'suspect' | 'recovered'
 }
 
 type Data = Readonly<Record<string, unknown>>
@@ -61,6 +63,7 @@ export const readMeta = (payload: unknown): ReadMeta => {
   const [epoch, counter, ...rest] = Array.isArray(extras['seq']) ? (extras['seq'] as unknown[]) : []
   const attached = record(extras['attached'])
   const { at } = attached
+  const { presence } = extras
   const nonce = textUpTo(64, attached['nonce'])
   const sig = textUpTo(limits.maxSignatureText, attached['sig'])
   return {
@@ -76,6 +79,7 @@ export const readMeta = (payload: unknown): ReadMeta => {
     caps: readCaps(extras['caps'] ?? outer['caps']),
     ...(isCount(extras['since']) && { since: extras['since'] }),
     ...(isCount(at) && nonce !== undefined && sig !== undefined && { attached: { at, nonce, sig } }),
+    ...((presence === 'suspect' || presence === 'recovered') && { presence }),
   }
 }
 

@@ -1,5 +1,6 @@
 /** What people here see of where somebody is: the claim that counts, whichever was heard last. */
 import { claimOf } from '../domain/directory.ts'
+import { surenessOf } from '../domain/standing.ts'
 import type { ServerId, UserId } from '../protocol/ids.ts'
 import type { Node } from './node.ts'
 import { frameText, signedEvent } from './signed-event.ts'
@@ -19,7 +20,9 @@ export const tellWhere = (node: Node, user: UserId): void => {
   if (claim === undefined || pinned === undefined) return
   const { server, meta, caps } = claim
   const keys = { pubkey: pinned.pubkey, ...(pinned.encPubkey !== undefined && { enc_pubkey: pinned.encPubkey }) }
-  const payload = { user_id: user, server_id: server, meta: { ...meta, ...keys, extras: { caps } } }
+  const sure = surenessOf(directory.standings, server, user)
+  const extras = { caps, ...((sure === 'suspect' || sure === 'recovered') && { presence: sure }) }
+  const payload = { user_id: user, server_id: server, meta: { ...meta, ...keys, extras } }
   const event = signedEvent(node.signer, payload, 'presence')
   node.runtime.release(() => {
     node.sessions.broadcast(() => frameText(event, { type: 'USER_ADVERTISE', from: node.self.id, to: '*', ts: node.nextTs() }), user)

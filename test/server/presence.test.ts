@@ -91,6 +91,24 @@ t.test('who came while their server was lapsed is told of when it is back, not b
   t.match(await listFor(mesh, seer), { [stays.id]: 'online at 1', [comes.id]: 'online at 1' })
 })
 
+t.test('who leaves here, and is still claimed by a server that is silent, is told of as suspect', async t => {
+  const mesh = createMesh(t)
+  const [first, second] = await startPair(mesh)
+  const seer = await attachUser(mesh, first, 3, knows)
+  await attachUser(mesh, second, 4, knows)
+  await mesh.pass(1_000)
+  second.host.deaf = true
+  await mesh.until(() => told(seer, second).at(-1) === 'suspect', 20_000, 'the silence is noticed')
+  const moved = await attachUser(mesh, first, 4, knows)
+  await mesh.pass(1_000)
+  t.equal((await listFor(mesh, seer))[moved.id], 'online at 0')
+  moved.leave()
+  await mesh.pass(1_000)
+  t.equal((await listFor(mesh, seer))[moved.id], 'suspect at 1')
+  const last = seer.heard.findLast(({ type, payload }) => type === 'USER_ADVERTISE' && payload['user_id'] === moved.id)
+  t.match(last?.payload, { server_id: second.id, meta: { extras: { presence: 'suspect' } } })
+})
+
 t.test('after a restart a server lists whom its log knows as recovered, until they are confirmed', async t => {
   const mesh = createMesh(t)
   const [first, second] = await startPair(mesh)

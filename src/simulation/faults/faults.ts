@@ -29,6 +29,9 @@ export const needsLiar = (names: readonly FaultName[]): boolean => names.some(na
 
 /** The standard load has one every 20 s on average. */
 const FAULT_EVERY_MS = 20_000
+/** One that cannot happen now, because nobody is away or nothing waits, may a moment later. */
+const AGAIN_MS = 4_000
+const MOST_TRIES = 12
 
 export interface FaultPlan {
   readonly names: readonly FaultName[]
@@ -56,12 +59,18 @@ export const startFaults = (world: World, { names, first, keep }: FaultPlan, fir
   let stopped = false
   let number = 0
 
-  const happen = (name: FaultName, at: number): void => {
+  const happen = (name: FaultName, at: number, tries = 1): void => {
     const fault: Fault = faults[name]
     if (world.users.length < (fault.people ?? 0)) return
     // each draws from its own dice, so that leaving one out changes no other
     const injected = fault.inject(world, world.dice.fork(`fault ${at}`))
-    if (injected === undefined) return
+    if (injected === undefined) {
+      if (tries < MOST_TRIES)
+        schedule.after(AGAIN_MS, () => {
+          if (!stopped) happen(name, at, tries + 1)
+        })
+      return
+    }
     const { parts, details, forMs, heal } = injected
     counts[name] = (counts[name] ?? 0) + 1
     witnesses.fault(name, 'begins', { ...details, number: at })

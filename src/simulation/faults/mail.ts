@@ -9,7 +9,7 @@ import type { Fault, Inject } from './fault.ts'
 import { part } from './roaming.ts'
 
 /** Whom it is about, and others who know them and can write now; undefined when there is nobody. */
-const readerAndWriters = (world: World, dice: Dice): readonly [SimulatedUser, readonly SimulatedUser[]] | undefined => {
+export const readerAndWriters = (world: World, dice: Dice): readonly [SimulatedUser, readonly SimulatedUser[]] | undefined => {
   const reader = dice.pick(world.users)
   const writers = world.users.filter(user => user !== reader && user.client !== undefined && world.knows(user, reader))
   return reader.client === undefined || writers.length === 0 ? undefined : [reader, writers]

@@ -6,12 +6,14 @@ import { toBase64Url, utf8 } from '../../protocol/encoding.ts'
 import type { Dice } from '../dice.ts'
 import { WORLD_BEGAN } from '../clock.ts'
 import { createLife } from '../life.ts'
+import { write } from '../load.ts'
 import { listedAt } from '../paths.ts'
 import type { SimulatedServer } from '../server.ts'
 import type { SimulatedUser } from '../user.ts'
 import type { World } from '../world.ts'
 import type { Fault, Inject } from './fault.ts'
 import { signedBy } from './lies.ts'
+import { readerAndWriters } from './mail.ts'
 
 type State = 'delivered' | 'waiting' | 'full'
 
@@ -96,23 +98,38 @@ const linkReceipt = answering(({ liar, users }, _home, { to }) => {
   return liar === undefined || far === undefined ? [] : [{ state: 'waiting', from: far.id, by: liar }]
 }, 'between')
 
-/** What waits for somebody was shown to them, by the word of one who has nothing to do with it. */
+/** Somebody is away, and what waits for them was shown to them, by the word of one who has nothing to do with it. */
 const liarRead: Inject = (world, dice) => {
-  const { liar, network } = world
-  const full = world.servers.filter(({ running, fold }) => running !== undefined && fold.state.mailboxes.of.size > 0)
-  if (liar === undefined || full.length === 0) return undefined
-  const server = dice.pick(full)
-  const [recipient, { waiting }] = dice.pick([...server.fold.state.mailboxes.of])
-  const way = network
-    .connectionsOf(liar.machine)
-    .find(({ healthy, ends }) => healthy && ends.some(({ machine }) => machine === server.machine))
-  if (way === undefined) return undefined
-  const sender = dice.pick(world.users).id
-  const ts = Math.round(WORLD_BEGAN + world.schedule.now())
-  void signedBy(liar, world, dice, { sender, recipient, refs: [...waiting.keys()], state: 'delivered' }).then(signed => {
-    way.inject(liar.machine, encodeFrame({ type: 'RECEIPT', from: recipient, to: sender, ts, ...signed }))
+  const { liar, network, schedule } = world
+  const found = readerAndWriters(world, dice)
+  if (liar === undefined || found === undefined) return undefined
+  const [reader, writers] = found
+  const writer = dice.pick(writers)
+  const lie = async (server: SimulatedServer, refs: readonly string[]): Promise<void> => {
+    const way = network
+      .connectionsOf(liar.machine)
+      .find(({ healthy, ends }) => healthy && ends.some(({ machine }) => machine === server.machine))
+    const ts = Math.round(WORLD_BEGAN + schedule.now())
+    const signed = await signedBy(liar, world, dice, { sender: writer.id, recipient: reader.id, refs, state: 'delivered' })
+    way?.inject(liar.machine, encodeFrame({ type: 'RECEIPT', from: reader.id, to: writer.id, ts, ...signed }))
+  }
+  const back = world.keepDown(reader)
+  reader.kill()
+  schedule.after(1_500, () => {
+    for (let letters = dice.whole(1, 3); letters > 0; letters -= 1) write(world, writer, reader)
   })
-  return { parts: [liar.name], details: { at: server.name }, forMs: 0 }
+  schedule.after(5_000, () => {
+    for (const server of world.servers) {
+      const waiting = server.fold.state.mailboxes.of.get(reader.id)?.waiting
+      if (waiting !== undefined) void lie(server, [...waiting.keys()])
+    }
+  })
+  return {
+    parts: [reader.name],
+    details: { to: reader.name, from: writer.name },
+    forMs: dice.whole(7_000, 15_000),
+    heal: back,
+  }
 }
 
 /** A text that nobody wrote, as if it had waited at the liar for one of another's people. */
@@ -153,7 +170,7 @@ export const wordFaults = {
   },
   home_receipt: { what: 'a server tells one of its people that a message was read, which it was not', inject: homeReceipt, people: 2 },
   liar_receipt: { what: "a server says that it, or another's person, has a message", inject: liarReceipt, lies: true, people: 2 },
-  liar_read: { what: "a server says that another's person was shown what waits for them", inject: liarRead, lies: true, people: 1 },
+  liar_read: { what: "a server says that another's person was shown what waits for them", inject: liarRead, lies: true, people: 2 },
   link_receipt: {
     what: "somebody between two servers says in one's name that a message waits there",
     inject: linkReceipt,
