@@ -28,6 +28,14 @@ const found: readonly (readonly [what: string, worlds: readonly SimulationOption
     [102, 213].map(seed => ({ seed, servers: 3, users: 12, timeMs: 60_000 })),
   ],
   ['what came in while a person left was shown as a mistake of the program', [69].map(seed => ({ seed, ...crowd }))],
+  [
+    'a server that stood still when it was first dialled was taken for one of v1.3, and what it was given was lost',
+    [3_976_922_344, 3_976_922_348].map(seed => ({ seed, servers: 3, users: 12, timeMs: 60_000 })),
+  ],
+  [
+    'who left one server, and was still claimed by a silent one, was shown as surely there',
+    [3].map(seed => ({ seed, servers: 3, users: 12, timeMs: 60_000, faults: ['letters', 'outage'] })),
+  ],
 ]
 
 for (const [what, worlds] of found)
