@@ -1,6 +1,7 @@
 /** What follows from keys that are announced and servers that prove themselves: pins, alarms, a person's word. Pure. */
 import type { UserId } from '../protocol/ids.ts'
-import { clientLimits, keysOf, type ClientFact, type ClientState, type ServerPin, type UserKeys } from './facts.ts'
+import { keysOf, type ClientFact, type ServerPin, type UserKeys } from './facts.ts'
+import { clientLimits, type ClientState } from './state.ts'
 
 export const sameKeys = (a: UserKeys, b: UserKeys): boolean =>
   a.pubkey === b.pubkey && (a.encPubkey ?? a.pubkey) === (b.encPubkey ?? b.pubkey)

@@ -8,7 +8,8 @@ import type { ReachFaultPoint } from '../ports/fault-points.ts'
 import type { Address, UserId } from '../protocol/ids.ts'
 import type { EventLog } from '../store/log.ts'
 import type { MailChange } from '../store/mail.ts'
-import { createClientState, type ClientFact, type ClientState } from './facts.ts'
+import type { ClientFact } from './facts.ts'
+import { createClientState, type ClientState } from './state.ts'
 
 export interface Journal {
   readonly state: ClientState

@@ -2,7 +2,8 @@
 import { type AddressClass, addressClass, mayPoint } from '../protocol/address-class.ts'
 import { type ServerAddress, tlsOf, urlOf } from '../protocol/address.ts'
 import type { Frame } from '../protocol/envelope.ts'
-import { clientLimits, type ClientFact, type ServerPin } from './facts.ts'
+import type { ClientFact, ServerPin } from './facts.ts'
+import { clientLimits } from './state.ts'
 import type { Journal } from './journal.ts'
 import { normalKey } from './authorship.ts'
 

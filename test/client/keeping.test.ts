@@ -1,6 +1,7 @@
 /** When what is kept is sent again: nobody has to wait for a lost message longer than its reader is willing to. */
 import t from 'tap'
-import { createClientState, type ClientFact } from '../../src/client/facts.ts'
+import type { ClientFact } from '../../src/client/facts.ts'
+import { createClientState } from '../../src/client/state.ts'
 import type { Attachment } from '../../src/client/handshake.ts'
 import { createKeeping } from '../../src/client/keeping.ts'
 import type { KeyBook } from '../../src/client/key-book.ts'

@@ -1,6 +1,6 @@
 /** Keys that are missing: when the server is asked for them, and when it is asked again. */
 import t from 'tap'
-import { createClientState } from '../../src/client/facts.ts'
+import { createClientState } from '../../src/client/state.ts'
 import { createKeyBook } from '../../src/client/key-book.ts'
 import { createRoster } from '../../src/client/roster.ts'
 import { nodeCrypto } from '../../src/crypto/node-crypto.ts'

@@ -1,6 +1,7 @@
 /** Which servers a client goes to: those that a person named, and of those that it was told of only such as their teller may point to. */
 import t from 'tap'
-import { type ClientFact, clientLimits, createClientState } from '../../src/client/facts.ts'
+import type { ClientFact } from '../../src/client/facts.ts'
+import { clientLimits, createClientState } from '../../src/client/state.ts'
 import type { Journal } from '../../src/client/journal.ts'
 import { createServers } from '../../src/client/servers.ts'
 import { serverId } from '../../src/protocol/ids.ts'

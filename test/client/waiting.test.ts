@@ -1,7 +1,7 @@
 /** Messages that wait in a mailbox: what became of them is told in the end, wherever their reader went, and how many copies are kept. */
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import { clientLimits, createClientState } from '../../src/client/facts.ts'
+import { clientLimits, createClientState } from '../../src/client/state.ts'
 import type { Attachment } from '../../src/client/handshake.ts'
 import type { Member } from '../../src/client/roster.ts'
 import { createWaiting } from '../../src/client/waiting.ts'

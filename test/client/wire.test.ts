@@ -1,6 +1,7 @@
 /** The times that a client gives its frames: they only grow, and go by the server's clock once that is known. */
 import t from 'tap'
-import { type ClientFact, createClientState } from '../../src/client/facts.ts'
+import type { ClientFact } from '../../src/client/facts.ts'
+import { createClientState } from '../../src/client/state.ts'
 import { createWire } from '../../src/client/wire.ts'
 import { nodeCrypto } from '../../src/crypto/node-crypto.ts'
 import type { UserId } from '../../src/protocol/ids.ts'

@@ -1,7 +1,8 @@
 /** Pins and alarms: given facts, when keys are seen or trusted, then facts. */
 import t from 'tap'
 import { decideKeys, decideServer, decideServerTrust, decideTrust } from '../../src/client/decisions.ts'
-import { clientLimits, createClientState, type ClientFact, type UserKeys } from '../../src/client/facts.ts'
+import type { ClientFact, UserKeys } from '../../src/client/facts.ts'
+import { clientLimits, createClientState } from '../../src/client/state.ts'
 import type { PublicKeyText, ServerId, UserId } from '../../src/protocol/ids.ts'
 
 const ann = 'ann' as UserId
