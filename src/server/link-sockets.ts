@@ -16,3 +16,16 @@ export const chosenSocket = (self: ServerId, peer: ServerId, proven: readonly Co
   const smallest = recent.map(dialler).sort()[0]
   return recent.filter(connection => dialler(connection) === smallest).at(-1)
 }
+
+/** The socket that carries what leaves; undefined when none can. */
+export const sendable = ({ sockets }: { readonly sockets: readonly Connection[] }): Connection | undefined =>
+  sockets.find(({ peer, open }) => open && peer?.role === 'server' && peer.sendable)
+
+/** Closes all sockets between two servers whose ends are proven but the one to keep, which comes first in the answer. */
+export const settleDoubles = (self: ServerId, peer: ServerId, sockets: readonly Connection[]): readonly Connection[] => {
+  const proven = sockets.filter(({ peer }) => peer?.role === 'server' && peer.proven)
+  const kept = proven.length < 2 ? undefined : chosenSocket(self, peer, proven)
+  if (kept === undefined) return sockets
+  for (const connection of proven) if (connection !== kept) connection.close(1000, 'another socket carries this link')
+  return [kept, ...sockets.filter(connection => connection !== kept)]
+}

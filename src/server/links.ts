@@ -8,7 +8,7 @@ import { mayDial } from './may-dial.ts'
 import type { Lane } from './channel.ts'
 import { type Connection, peerOf, type ServerPeer } from './connection.ts'
 import { isBlameless, noteGreeting, noteMove, noteWrong } from './link-conduct.ts'
-import { chosenSocket } from './link-sockets.ts'
+import { sendable, settleDoubles } from './link-sockets.ts'
 import { type LinkPulse, takeFromPeer } from './link-intake.ts'
 import type { Node } from './node.ts'
 import { startPulse } from './pulse.ts'
@@ -87,8 +87,6 @@ export const createLinks = (node: Node): Links => {
   const tryTls = new Set<ServerId>()
   const address = (server: ServerId): Address => `link:${server}`
   const stateOf = (server: ServerId): string | undefined => node.runtime.machine(address(server))?.state
-  const sendable = (link: Pick<Link, 'sockets'>): Connection | undefined =>
-    link.sockets.find(({ peer, open }) => open && peer?.role === 'server' && peer.sendable)
 
   const dial = (server: ServerId): void => {
     const member = node.state.membership.servers.get(server)
@@ -110,14 +108,6 @@ export const createLinks = (node: Node): Links => {
         if (!node.stopped && stateOf(server) === 'dialling') node.runtime.record(address(server), { type: 'link.failed', server, why })
       })
     })
-  }
-
-  const settleDoubles = (link: Link): void => {
-    const proven = link.sockets.filter(({ peer }) => peer?.role === 'server' && peer.proven)
-    if (proven.length < 2) return
-    const kept = chosenSocket(node.self.id, link.server, proven)
-    for (const connection of proven) if (connection !== kept) connection.close(1000, 'another socket carries this link')
-    link.sockets = [...link.sockets.filter(connection => connection === kept), ...link.sockets.filter(connection => connection !== kept)]
   }
 
   const carrierOf = (server: ServerId): Connection | undefined => {
@@ -210,7 +200,7 @@ export const createLinks = (node: Node): Links => {
       const before = stateOf(peer.id)
       const { direction } = connection
       node.runtime.record(address(peer.id), { type: 'link.linked', server: peer.id, direction, proven: peer.proven, caps: peer.caps })
-      settleDoubles(link)
+      link.sockets = settleDoubles(node.self.id, peer.id, link.sockets)
       node.runtime.release(() => {
         if (before === 'linked') return
         node.log('info', 'linked', { server: peer.id, direction, proven: peer.proven })

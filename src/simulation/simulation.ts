@@ -2,6 +2,7 @@
 import { faultNames, needsLiar, startFaults, type FaultName } from './faults/faults.ts'
 import { facts } from './invariants/facts.ts'
 import { files } from './invariants/files.ts'
+import { handing } from './invariants/handing.ts'
 import { links } from './invariants/links.ts'
 import { mail as watchMail, type Mail } from './invariants/mail.ts'
 import { messages } from './invariants/messages.ts'
@@ -103,6 +104,7 @@ export const simulate = async (options: SimulationOptions, ground: Ground, watch
   const mail = watchMail(world, judge)
   const witnesses = [
     mail,
+    handing(world, judge, mail),
     messages(world, judge, mail),
     facts(world, judge),
     people(world, judge),

@@ -18,6 +18,16 @@ const WRITERS = 4
 const MOST_LETTERS = 14
 const HOUR_MS = 3_600_000
 
+/** Somebody goes away, and is written to a moment later; the answer brings them back. */
+export const writtenToAway = (world: World, dice: Dice, reader: SimulatedUser, writer: SimulatedUser): (() => void) => {
+  const back = world.keepDown(reader)
+  reader.kill()
+  world.schedule.after(1_500, () => {
+    for (let letters = dice.whole(1, 3); letters > 0; letters -= 1) write(world, writer, reader)
+  })
+  return back
+}
+
 /** Some write a great deal to one person. */
 const correspond = (world: World, dice: Dice, reader: SimulatedUser, writers: readonly SimulatedUser[]): void => {
   for (let nth = 0; nth < Math.min(WRITERS, writers.length); nth += 1) {
@@ -102,11 +112,7 @@ const missed: Inject = (world, dice) => {
   if (found === undefined) return undefined
   const [reader, writers] = found
   const writer = dice.pick(writers)
-  let backs = [world.keepDown(reader)]
-  reader.kill()
-  world.schedule.after(1_500, () => {
-    for (let letters = dice.whole(1, 3); letters > 0; letters -= 1) write(world, writer, reader)
-  })
+  let backs = [writtenToAway(world, dice, reader, writer)]
   world.schedule.after(5_000, () => {
     if (backs.length === 0) return
     backs.push(world.keepDown(writer))
@@ -136,11 +142,7 @@ const stranded: Inject = (world, dice) => {
   const writers = all.filter(writer => writer.home !== home)
   if (writers.length === 0) return undefined
   const writer = dice.pick(writers)
-  let backs = [world.keepDown(reader)]
-  reader.kill()
-  world.schedule.after(1_500, () => {
-    for (let letters = dice.whole(1, 3); letters > 0; letters -= 1) write(world, writer, reader)
-  })
+  let backs = [writtenToAway(world, dice, reader, writer)]
   world.schedule.after(5_000, () => {
     if (backs.length > 0) backs.push(world.darken(home))
   })

@@ -6,14 +6,13 @@ import { toBase64Url, utf8 } from '../../protocol/encoding.ts'
 import type { Dice } from '../dice.ts'
 import { WORLD_BEGAN } from '../clock.ts'
 import { createLife } from '../life.ts'
-import { write } from '../load.ts'
 import { listedAt } from '../paths.ts'
 import type { SimulatedServer } from '../server.ts'
 import type { SimulatedUser } from '../user.ts'
 import type { World } from '../world.ts'
 import type { Fault, Inject } from './fault.ts'
 import { signedBy } from './lies.ts'
-import { readerAndWriters } from './mail.ts'
+import { readerAndWriters, writtenToAway } from './mail.ts'
 
 type State = 'delivered' | 'waiting' | 'full'
 
@@ -113,11 +112,7 @@ const liarRead: Inject = (world, dice) => {
     const signed = await signedBy(liar, world, dice, { sender: writer.id, recipient: reader.id, refs, state: 'delivered' })
     way?.inject(liar.machine, encodeFrame({ type: 'RECEIPT', from: reader.id, to: writer.id, ts, ...signed }))
   }
-  const back = world.keepDown(reader)
-  reader.kill()
-  schedule.after(1_500, () => {
-    for (let letters = dice.whole(1, 3); letters > 0; letters -= 1) write(world, writer, reader)
-  })
+  const back = writtenToAway(world, dice, reader, writer)
   schedule.after(5_000, () => {
     for (const server of world.servers) {
       const waiting = server.fold.state.mailboxes.of.get(reader.id)?.waiting

@@ -69,7 +69,8 @@ export const links = (world: World, judge: Judge): Witness => {
     switch (fact.type) {
       case 'node.started':
         startedAt.set(server, at)
-        dials.clear()
+        // a start ends the pauses of both ends
+        for (const pair of dials.keys()) if (pair.startsWith(`${server.name} `) || pair.endsWith(` ${server.id}`)) dials.delete(pair)
         return
       case 'link.dialled':
         dialled(server, fact.server)

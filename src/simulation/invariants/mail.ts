@@ -3,12 +3,11 @@ import type { MailboxFact } from '../../domain/facts.ts'
 import { FAILED } from '../../client/facts.ts'
 import type { Order } from '../../client/order.ts'
 import { WORLD_BEGAN } from '../clock.ts'
-import { messageInput } from '../../protocol/message-id.ts'
 import type { Judge } from '../judge.ts'
 import { type SimulatedServer, mailboxBounds } from '../server.ts'
 import type { SimulatedUser } from '../user.ts'
 import type { Witness } from '../witness.ts'
-import { saysAttached, type World } from '../world.ts'
+import type { World } from '../world.ts'
 
 /** A message as its sender's log knows it. */
 export interface Letter {
@@ -32,6 +31,8 @@ export interface Mail extends Witness {
   letter(id: string): Letter | undefined
   /** Servers on whose disks a message waits for its reader. */
   waitsAt(id: string): readonly SimulatedServer[]
+  /** What waits at a server for a person, by its disk: message → when it was written. */
+  waitingAt(server: string, person: string): ReadonlyMap<string, { readonly ts: number }>
   /** What the clock of a server may say by now at most, Unix milliseconds. */
   latestClock(server: SimulatedServer): number
   /** Those of one person to another that are neither shown nor over, in the order of writing. */
@@ -40,15 +41,6 @@ export interface Mail extends Witness {
   isWaitedFor(from: SimulatedUser, to: SimulatedUser, before: number): boolean
   /** What was durable before that time, and is neither shown nor over, or still kept by its sender. */
   open(before: number): readonly string[]
-}
-
-/** What a server handed to a person's program over one connection. */
-interface Handed {
-  readonly ids: Set<string>
-  /** What was in their mailbox when it took them → when that was written. */
-  readonly waited: ReadonlyMap<string, number>
-  /** Of what waited, when the last was written that it handed over. */
-  last: number
 }
 
 /** What a letter takes in a mailbox at most, in bytes: so near to its bound a mailbox may refuse one. */
@@ -80,8 +72,6 @@ export const mail = (world: World, judge: Judge): Mail => {
   }
   const latestClock = (server: SimulatedServer): number => WORLD_BEGAN + schedule.now() + (latest.get(server) ?? 0) + CLOCK_MS
   const byMachine = new Map(world.users.map(user => [user.machine, user]))
-  /** What each server handed to each person's program since it took them last: one that is cut off goes on with a connection that is long dead. */
-  const handed = new Map<string, Handed>()
   /** What stands in the mail of each program: what is kept or waits, and receipts for who is away. */
   const content = new Map<SimulatedServer | SimulatedUser, Set<string>>(
     [...world.servers, ...world.users].map(program => [program, new Set<string>()]),
@@ -139,31 +129,6 @@ export const mail = (world: World, judge: Judge): Mail => {
     }
   }
 
-  /** A server hands a message to its reader. */
-  const hand = (server: string, user: SimulatedUser, text: string): void => {
-    const { ts, payload } = JSON.parse(text) as {
-      readonly ts: number
-      readonly payload: { readonly sender: string; readonly ciphertext: string }
-    }
-    const id = Buffer.from(world.place.sha256(messageInput(payload.sender, user.id, ts, payload.ciphertext))).toString('base64url')
-    const before = handed.get(`${server} ${user.name}`)
-    judge.check(
-      'handed',
-      before?.ids.has(id) !== true,
-      () => `${user.name} was handed a message of ${byId.get(payload.sender)?.name ?? ''} twice over one connection`,
-    )
-    before?.ids.add(id)
-    const at = before?.waited.get(id)
-    if (before !== undefined && at !== undefined) {
-      judge.check('handed', at >= before.last, () => `${user.name} was handed what waited for them, and not the oldest first`)
-      before.last = Math.max(before.last, at)
-    }
-    judge.check(
-      'authentic',
-      letters.has(id),
-      () => `${user.name} was handed what ${byId.get(payload.sender)?.name ?? 'nobody'} did not write`,
-    )
-  }
   /** A reader says that messages were shown. */
   const confirm = (reader: SimulatedUser, text: string): void => {
     const { payload } = JSON.parse(text) as { readonly payload: { readonly refs: readonly string[] } }
@@ -190,6 +155,7 @@ export const mail = (world: World, judge: Judge): Mail => {
 
   return {
     letter: id => letters.get(id),
+    waitingAt: (server, person) => waiting.get(`${server} ${person}`) ?? new Map(),
     latestClock,
     waitsAt: id =>
       [...(boxed.get(id) ?? [])].filter(server => waiting.get(`${server.name} ${letters.get(id)?.to ?? ''}`)?.has(id) === true),
@@ -278,15 +244,8 @@ export const mail = (world: World, judge: Judge): Mail => {
       if (event.status === 'failed' && letter !== undefined)
         judge.check('honest', letter.over === 'failed' || !letter.settled, () => `${says}, which its log does not know`)
     },
-    frameSent(from, to, text, slipped) {
-      if (slipped === true) return
-      const user = byMachine.get(to)
-      if (user !== undefined && saysAttached(text)) {
-        const box = waiting.get(`${from.name} ${user.id}`) ?? []
-        handed.set(`${from.name} ${user.name}`, { ids: new Set(), waited: new Map([...box].map(([id, { ts }]) => [id, ts])), last: 0 })
-      }
-      if (user !== undefined && text.includes('"type":"USER_DELIVER"')) hand(from.name, user, text)
-      const reader = byMachine.get(from)
+    frameSent(from, _to, text, slipped) {
+      const reader = slipped === true ? undefined : byMachine.get(from)
       if (reader !== undefined && text.includes('"type":"RECEIPT"') && text.includes('"state":"delivered"')) confirm(reader, text)
     },
     ended() {
